@@ -1,0 +1,10 @@
+"""The bridge: takes a person from a client to an upstream tenant and back.
+
+    (from authorize)                   leave for the only tenant, or ask which         login.depart
+    GET        login                   the buttons; identifier first; leave            login.choose
+    GET, POST  login/callback          come back, with a code or with an ID token      arrival.arrive
+    (from oidc/logout)                 end a session everywhere                        logout.end
+
+This is the only package that knows both shores. It decides who the person is; it never decides what a client may have:
+that is downstream.
+"""

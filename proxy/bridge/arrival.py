@@ -1,0 +1,177 @@
+"""The way back: the tenant's answer becomes a session here and a code for the client.
+
+Order: everything that is free is checked first; the transaction is taken, once; the tenant's answer is checked; then
+session and code are written in one round trip, and only then does the browser hear of them. A crash between any two of
+these leaves "start again", never "in".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from proxy.bridge import session as sessions
+from proxy.bridge import transaction as trips
+from proxy.bridge.session import Sessions, Ticket
+from proxy.bridge.subject import user_id
+from proxy.downstream.authorize import AuthorizeRequest, check_redirect_uri
+from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
+from proxy.models import Client, Connection, Identity, Session, Transaction
+from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
+from proxy.oidc.urls import with_params
+from proxy.plugins import Plugins
+from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Take, Taken, Touch, key
+from proxy.upstream.relying_party import RelyingParty
+
+CodeFor = Callable[[AuthorizeRequest, Session], tuple[str, tuple[Op, ...]]]
+Refuse = Callable[[str, str, Refused], Answer]
+BINDING_LIFETIME = 400 * 86_400
+"""Seconds that the issuer of a person's first login is remembered after it."""
+
+
+@dataclass(frozen=True)
+class Arrival(Feature):
+    """``login/callback``, for both channels. ``code_for`` and ``refuse`` are downstream's answers to the client."""
+
+    issuer: str
+    store: Store
+    sessions: Sessions
+    relying_party: RelyingParty
+    plugins: Plugins
+    connections: Mapping[str, Connection]
+    clients: Mapping[str, Client]
+    code_for: CodeFor
+    refuse: Refuse
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        methods = ("GET", "POST")
+        return (
+            Endpoint("login/callback", methods, Caller.BROWSER, self.arrive),
+            Endpoint("login/callback/{connection}", methods, Caller.BROWSER, self.arrive),
+        )
+
+    async def arrive(self, request: Request) -> Answer:
+        """One answer of a tenant. Raises ``Shown``, ``UpstreamError``, ``Unavailable``, ``PluginFailed``."""
+        trip, last = await self._take(request)
+        try:
+            return await self._finish(request, trip, last)
+        except ProtocolError as error:
+            error.about = {"client_id": trip.client_id, "connection": trip.connection}
+            raise
+
+    async def _finish(self, request: Request, trip: Transaction, last: Mapping[str, Any]) -> Answer:
+        client, connection = self._still_allowed(trip, request.path)
+        asked = AuthorizeRequest.from_value(trip.request)
+        try:
+            identity = await self.relying_party.finish(
+                connection, trip, request.params, method=request.method, now=request.now
+            )
+        except UpstreamError as error:
+            return await self._failed(request, trip, asked, error)
+        return await self._welcome(request, trip, asked, client, connection, identity, last or trip.previous)
+
+    async def _take(self, request: Request) -> tuple[Transaction, Mapping[str, Any]]:
+        """The transaction of this state in this browser, once; and the browser's last login."""
+        state = request.params.get("state", "")
+        if not state or not request.browser:
+            raise Shown("invalid_request", "this answer belongs to no login of this browser", reason="no_transaction")
+        taken, last = await self.store.run(
+            Take(trips.transaction_key(request.browser, state), keep=trips.LIFETIME),
+            Get(trips.last_login(request.browser)),
+        )
+        if not isinstance(taken, Taken):
+            reason = "no_transaction" if taken is None else "state_reuse"
+            raise Shown("invalid_request", "this login has ended, was used, or began in another browser", reason=reason)
+        trip = trips.from_value(taken.value)
+        if not trip.connection:  # the person never left the login page
+            raise Shown("invalid_request", "this login has not been to a tenant yet", reason="wrong_stage")
+        return trip, last.value if last else {}
+
+    def _still_allowed(self, trip: Transaction, path: str) -> tuple[Client, Connection]:
+        """Client and connection as configured now: either may have gone while the person was away."""
+        client, connection = self.clients.get(trip.client_id), self.connections.get(trip.connection)
+        if client is None or connection is None or client.client_id not in connection.enabled_clients:
+            raise Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
+        expected = f"login/callback/{connection.name}" if connection.options.own_callback else "login/callback"
+        if path.strip("/") != expected and not path.endswith(f"/{expected}"):
+            raise Shown("invalid_request", "this answer came to another connection's address", reason="wrong_callback")
+        check_redirect_uri(trip.request, client)
+        return client, connection
+
+    async def _failed(
+        self, request: Request, trip: Transaction, asked: AuthorizeRequest, error: UpstreamError
+    ) -> Answer:
+        if error.reason == "stale_login":
+            return self.refuse(asked.redirect_uri, asked.state, Refused("login_required", error.description))
+        if error.reason == "keys_unavailable" and request.method == "POST":
+            # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
+            await self.store.run(trips.save(request.browser, trip))
+        error.again = with_params(f"{self.issuer}authorize", asked.as_params())
+        raise error
+
+    async def _welcome(
+        self,
+        request: Request,
+        trip: Transaction,
+        asked: AuthorizeRequest,
+        client: Client,
+        connection: Connection,
+        identity: Identity,
+        before: Mapping[str, Any],
+    ) -> Answer:
+        mapped = await self.plugins.map_profile(connection, client, identity.claims)
+        person = user_id(connection.name, identity.subject)
+        same = before.get("user_id") == person
+        session = Session(
+            sid=str(before["sid"]) if same else sessions.new_sid(),
+            user_id=person,
+            connection=connection.name,
+            issuer=identity.issuer,
+            subject=identity.subject,
+            # Strictly later than the login before it, in whole seconds: clients compare (OIDC Core 3.1.2.1).
+            auth_time=max(int(request.now), int(before["auth_time"]) + 1 if same else 0),
+            created_at=int(request.now),
+            expires_at=int(request.now) + self.sessions.absolute,
+            profile=mapped.profile,
+            upstream_sid=identity.sid,
+            sources=mapped.sources,
+        )
+        url, cookie = await self._write(request, asked, session, before, same=same)
+        return Answer(
+            redirect=url,
+            sign_in=SignIn(cookie, self.sessions.absolute),
+            browser=request.browser,
+            event="login",
+            about={"client_id": client.client_id, "connection": connection.name, "user_id": person},
+        )
+
+    async def _write(
+        self, request: Request, asked: AuthorizeRequest, session: Session, before: Mapping[str, Any], *, same: bool
+    ) -> tuple[str, str]:
+        """Session, code and the browser's note in one round trip; the address for the browser and its new cookie."""
+        ticket = Ticket.new(session.sid)
+        url, code = self.code_for(asked, session)
+        begin = self.sessions.renew if same else self.sessions.begin
+        end = (sessions.drop(before["sid"]),) if before and not same else ()
+        written, bound, *_ = await self.store.run(
+            begin(session, ticket, request.now),
+            Add(binding(session.user_id), {"issuer": session.issuer}, BINDING_LIFETIME),
+            Touch(binding(session.user_id), BINDING_LIFETIME),
+            trips.note_login(request.browser, session),
+            *end,
+            *code,
+        )
+        if bound is not None and bound.value["issuer"] != session.issuer:
+            await self.store.run(sessions.drop(session.sid), *(Drop(w.key) for w in code if isinstance(w, Put)))
+            raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
+        if written is False:  # the session to renew has ended meanwhile: this login begins one of its own
+            await self.store.run(*(Drop(w.key) for w in code if isinstance(w, Put)))
+            fresh = replace(session, sid=sessions.new_sid())
+            return await self._write(request, asked, fresh, {}, same=False)
+        return url, ticket.cookie
+
+
+def binding(person: str) -> Key:
+    """Where the issuer of a person's first login is kept."""
+    return key("user", person)

@@ -1,0 +1,108 @@
+"""Sessions: who is logged in, in one browser; begun at a login, ended by a logout, an idle or an absolute limit.
+
+The cookie is ``<sid>.<secret>``. The record lies under the sid and holds the secret's hash alone, so neither the store
+nor a ``sid`` in an ID token opens a session. A login in the same browser by the same person keeps the sid (the apps know
+it) and makes a new secret; by another person it ends the first session. A dropped session is never revived: a kept sid
+is written only where its record still exists.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from proxy.models import Connection, Session
+from proxy.store import Drop, Key, Op, Put, Store, Swap, Touch, digest, key
+
+
+def session_key(sid: str) -> Key:
+    """Where a session lies."""
+    return key("session", sid)
+
+
+def sessions_of_user(user_id: str) -> Key:
+    """The index of a person's sessions."""
+    return key("user_sessions", user_id)
+
+
+def sessions_of_upstream(issuer: str, connection: str, sid: str) -> Key:
+    """The index of the sessions that one session at the tenant led to."""
+    return key("upstream_sessions", f"{connection}\n{issuer}\n{sid}")
+
+
+def new_sid() -> str:
+    """A session's name: 128 random bits, no secret."""
+    return secrets.token_urlsafe(16)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A new cookie for a session: its value, and the hash that the record keeps."""
+
+    cookie: str
+    hash: str
+
+    @classmethod
+    def new(cls, sid: str) -> Ticket:
+        """256 random bits (ASVS 7.2.3)."""
+        secret = secrets.token_urlsafe(32)
+        return cls(f"{sid}.{secret}", digest(secret))
+
+
+class Sessions:
+    """Reads and writes session records. ``idle`` and ``absolute`` are lifetimes in seconds."""
+
+    def __init__(self, store: Store, connections: Mapping[str, Connection], *, idle: int, absolute: int) -> None:
+        self._store = store
+        self._connections = connections
+        self.idle = idle
+        self.absolute = absolute
+
+    async def load(self, cookie: str, now: float) -> Session | None:
+        """The live session of a cookie, or None. Raises ``Unavailable``: "could not look" is not "logged out"."""
+        sid, dot, secret = cookie.partition(".")
+        if not dot or len(sid) != 22 or len(secret) != 43:
+            return None
+        record = await self._store.get(session_key(sid))
+        if record is None or not hmac.compare_digest(digest(secret), str(record.value["secret"])):
+            return None
+        session = Session(**{name: value for name, value in record.value.items() if name != "secret"})
+        alive = now < session.expires_at and session.connection in self._connections
+        return session if alive else None
+
+    def lifetime(self, session: Session, now: float) -> int:
+        """Seconds until the idle end, or the absolute one if that is nearer."""
+        return max(1, min(self.idle, int(session.expires_at - now)))
+
+    def keep_alive(self, session: Session, now: float) -> Op:
+        """A used session lives on for the idle time."""
+        return Touch(session_key(session.sid), self.lifetime(session, now), _indexes(session))
+
+    def begin(self, session: Session, ticket: Ticket, now: float) -> Op:
+        """What writes a new session."""
+        return Put(session_key(session.sid), _value(session, ticket), self.lifetime(session, now), _indexes(session))
+
+    def renew(self, session: Session, ticket: Ticket, now: float) -> Op:
+        """What writes a new login over a session with the same sid; it answers False when that one has ended."""
+        return Swap(
+            session_key(session.sid), _value(session, ticket), self.lifetime(session, now), None, _indexes(session)
+        )
+
+
+def _value(session: Session, ticket: Ticket) -> Mapping[str, Any]:
+    return {**asdict(session), "secret": ticket.hash}
+
+
+def _indexes(session: Session) -> tuple[Key, ...]:
+    of_user = sessions_of_user(session.user_id)
+    if not session.upstream_sid:
+        return (of_user,)
+    return (of_user, sessions_of_upstream(session.issuer, session.connection, session.upstream_sid))
+
+
+def drop(sid: str) -> Op:
+    """What ends a session. Tokens that are bound to it die with it: each use asks for its record."""
+    return Drop(session_key(sid))

@@ -1,0 +1,77 @@
+"""Transactions: one trip from an app to a tenant and back, tied to the browser that began it.
+
+A browser with a trip under way has one small cookie, a random secret. Its trips lie in the store under that secret and
+their own id, so a ``state`` in another browser finds nothing (RFC 9700 4.7). Each is taken once. At most
+``MOST_OPEN`` are kept for a browser, the oldest make room. Beside them lies what the browser's last login led to, since a
+cross-site POST does not bring the session cookie.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from proxy.models import Session, Transaction, Wishes
+from proxy.store import Key, Op, Put, Store, key
+
+LIFETIME = 600
+"""Seconds a person has to log in at the tenant."""
+MOST_OPEN = 100
+
+
+def new_id() -> str:
+    """A transaction's id, which is also its ``state``: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def new_browser() -> str:
+    """The secret of a browser's transaction cookie: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def transaction_key(browser: str, id: str) -> Key:
+    """Where a transaction lies: found only with the browser's secret."""
+    return key("transaction", id, group=browser)
+
+
+def transactions_of(browser: str) -> Key:
+    """The index of a browser's open transactions."""
+    return key("transactions", "open", group=browser)
+
+
+def last_login(browser: str) -> Key:
+    """Where the last login of a browser is noted."""
+    return key("last_login", "last", group=browser)
+
+
+def save(browser: str, transaction: Transaction) -> Op:
+    """What writes a transaction."""
+    index = (transactions_of(browser),)
+    return Put(transaction_key(browser, transaction.id), asdict(transaction), LIFETIME, index, MOST_OPEN)
+
+
+def note_login(browser: str, session: Session) -> Op:
+    """What notes a login of the browser, for trips that come back after it."""
+    return Put(last_login(browser), outline(session), LIFETIME)
+
+
+def outline(session: Session | None) -> Mapping[str, Any]:
+    """Of a session what a later login needs to know."""
+    if session is None:
+        return {}
+    return {"sid": session.sid, "user_id": session.user_id, "auth_time": session.auth_time}
+
+
+def from_value(value: Mapping[str, Any]) -> Transaction:
+    """A transaction back from its record."""
+    wishes = value["wishes"]
+    listed = {**wishes, "scopes": tuple(wishes["scopes"]), "prompt": tuple(wishes["prompt"])}
+    return Transaction(**{**value, "wishes": Wishes(**listed)})
+
+
+async def forget(store: Store, browser: str) -> None:
+    """Cancel a browser's open transactions: after a logout none of them may finish. Raises ``Unavailable``."""
+    if browser:
+        await store.drop(last_login(browser), *await store.list(transactions_of(browser)))

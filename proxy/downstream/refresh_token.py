@@ -1,0 +1,95 @@
+"""The refresh token grant: every use gives a new token, a second use ends the family (RFC 6749 6, RFC 9700 4.14.2).
+
+Of many requests with the same token at the same moment one wins. For ``reuse_window`` seconds the token just replaced
+is refused without ending the family (an answer may have been lost, a page may ask twice); after that, and for any older
+token, the family ends. There are never two good tokens in one family.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.downstream import grant as grants
+from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key, session_key
+from proxy.downstream.token import Issuer
+from proxy.features import Feature, Redeem, Request
+from proxy.models import Client, Connection
+from proxy.oidc.errors import Refused
+from proxy.oidc.params import words
+from proxy.store import Drop, Get, Put, Record, Store, Swap
+
+
+@dataclass(frozen=True)
+class RefreshToken(Feature):
+    """``grant_type=refresh_token``."""
+
+    store: Store
+    issuer: Issuer
+    lifetimes: Lifetimes
+    connections: Mapping[str, Connection]
+
+    def grants(self) -> Mapping[str, Redeem]:
+        return {"refresh_token": self.redeem}
+
+    async def redeem(self, request: Request, client: Client) -> Mapping[str, Any]:
+        """New tokens for a refresh token. Raises ``Refused`` (invalid_grant, invalid_scope), ``Unavailable``."""
+        token = request.params.get("refresh_token", "")
+        if not token:
+            raise Refused("invalid_request", "refresh_token is missing")
+        shown = Refresh.parse(token)
+        record = await self.store.get(grant_key(shown.grant_id)) if shown else None
+        grant = Grant.from_value(record.value) if record else None
+        if shown is None or record is None or grant is None:
+            raise invalid_refresh("unknown_refresh_token")
+        if grant.client_id != client.client_id:  # RFC 6749 6: another's token, and no harm to its owner
+            raise invalid_refresh("refresh_token_of_another_client")
+        await self._check_head(grant, shown, request.now)
+        self._check_still_allowed(grant, client, request.now)
+        return await self._rotate(grant, record, client, request)
+
+    async def _check_head(self, grant: Grant, shown: Refresh, now: float) -> None:
+        if hmac.compare_digest(shown.hash, grant.head):
+            return
+        just_replaced = hmac.compare_digest(shown.hash, grant.previous)
+        if just_replaced and now - grant.rotated_at <= self.lifetimes.reuse_window:
+            raise invalid_refresh("refresh_token_just_replaced")
+        await self.store.put(grant_key(grant.id), grants.TOMBSTONE, self.lifetimes.access_token)
+        raise invalid_refresh("refresh_token_reuse")
+
+    def _check_still_allowed(self, grant: Grant, client: Client, now: float) -> None:
+        """The whole policy again, as at the login: lifetimes and the connection of this client."""
+        connection = self.connections.get(grant.connection)
+        if now >= grant.expires_at:
+            raise invalid_refresh("refresh_token_too_old")
+        if connection is None or client.client_id not in connection.enabled_clients:
+            raise invalid_refresh("connection_disabled")
+
+    async def _rotate(self, grant: Grant, record: Record, client: Client, request: Request) -> Mapping[str, Any]:
+        scopes = narrowed(grant.scopes, request.params.get("scope"))
+        fresh, token = grants.rotate(grant, self.lifetimes, request.now)
+        answer, writes = self.issuer.issue(fresh, client, request.now, scopes=scopes, refresh=token)
+        life = grants.lifetime(fresh, self.lifetimes, request.now)
+        swap = Swap(grant_key(grant.id), fresh.as_value(), life, record.revision)
+        session, won, *_ = await self.store.run(Get(session_key(grant.sid)), swap, *writes)
+        if not won or (session is None and not grant.offline):
+            await self.store.run(*(Drop(w.key) for w in writes if isinstance(w, Put)))
+            raise invalid_refresh("refresh_race" if not won else "session_ended")
+        return answer
+
+
+def narrowed(granted: tuple[str, ...], asked: str | None) -> tuple[str, ...]:
+    """The scopes asked for, which must have been granted (RFC 6749 6). None asked: all. Raises ``Refused``."""
+    if asked is None:
+        return granted
+    wanted = words(asked)
+    if not set(wanted) <= set(granted):
+        raise Refused("invalid_scope", "the refresh token does not cover a scope that was asked for")
+    return wanted
+
+
+def invalid_refresh(reason: str) -> Refused:
+    """One text for every reason; the reason itself goes to the log alone."""
+    return Refused("invalid_grant", "the refresh token is unknown, expired, used or revoked", reason=reason)

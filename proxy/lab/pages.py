@@ -1,0 +1,122 @@
+"""The lab's pages: a login form, a goodbye, a mistake, and the form that posts an answer back.
+
+Server-rendered, no script but the one line of the form_post page; the policy names it by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --paper: #ffffff; --back: #eef1f5;
+        --line: #c9d1db; --deep: #1f5c57; --focus: #0b63ce; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8ecf1; --soft: #a3afbd; --paper: #1b222c; --back: #11161d; --line: #3a4655;
+          --deep: #7fd1c7; --focus: #7db5ff; } }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--back);
+       color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+main { width: 100%; max-width: 26rem; padding: 2rem; background: var(--paper); border: 1px solid var(--line);
+       border-top: .4rem solid var(--deep); border-radius: .5rem; overflow-wrap: anywhere; }
+main.wide { max-width: 44rem; }
+h1 { margin: 0 0 .25rem; font-size: 1.5rem; line-height: 1.2; }
+h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
+p { margin: 0 0 1rem; color: var(--soft); }
+button, input, .button { font: inherit; width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border-radius: .375rem;
+       border: 1px solid var(--soft); background: var(--paper); color: var(--ink); }
+button, .button { display: block; cursor: pointer; text-align: left; text-decoration: none; margin-bottom: .5rem; }
+button:hover, .button:hover { border-color: var(--deep); box-shadow: inset 0 0 0 1px var(--deep); }
+.first { background: var(--deep); border-color: var(--deep); color: var(--paper); text-align: center; }
+:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+button small { display: block; color: var(--soft); }
+label { display: block; margin: 1.25rem 0 .25rem; }
+label + input { margin-bottom: .5rem; }
+table { width: 100%; border-collapse: collapse; margin-bottom: 1rem; }
+th, td { text-align: left; vertical-align: top; padding: .375rem .5rem .375rem 0; border-top: 1px solid var(--line); }
+th { font-weight: 600; white-space: nowrap; }
+@media (max-width: 30rem) { main { padding: 1.25rem; } th, td { display: block; padding: .25rem 0; }
+  td { border-top: 0; padding-bottom: .5rem; } }
+"""
+
+SEND = "document.forms[0].submit()"
+
+LAYOUT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{{ style|safe }}</style></head>
+<body><main{% if wide %} class="wide"{% endif %}>{% block main %}{% endblock %}</main>
+{% block end %}{% endblock %}</body></html>"""
+
+LOGIN = """{% extends "layout" %}{% block main %}
+<h1>{{ title }}</h1><p>{{ about }}</p>
+<form method="post" action="{{ action }}">
+<h2 id="who">Who are you?</h2>
+<div role="group" aria-labelledby="who">
+{% for person in people %}<button name="person" value="{{ person.sub }}">{{ person.name }}
+<small>{{ person.claims.email }}</small></button>
+{% endfor %}</div></form>
+<form method="post" action="{{ action }}">
+<label for="name">Somebody else</label>
+<input id="name" name="name" maxlength="60" autocomplete="name" required value="{{ hint }}">
+<button class="first">Continue</button></form>
+<form method="post" action="{{ action }}"><button name="cancel" value="1">Cancel</button></form>
+{% endblock %}"""
+
+MESSAGE = """{% extends "layout" %}{% block main %}<h1>{{ title }}</h1><p>{{ words }}</p>{% endblock %}"""
+
+POST_BACK = """{% extends "layout" %}{% block main %}<h1>One moment</h1>
+<form method="post" action="{{ action }}">
+{% for name, value in fields.items() %}<input type="hidden" name="{{ name }}" value="{{ value }}">
+{% endfor %}<p>You are on your way back to the application.</p><button class="first">Continue</button></form>
+{% endblock %}{% block end %}<script>{{ send|safe }}</script>{% endblock %}"""
+
+CLAIMS = """{% extends "layout" %}{% block main %}
+<h1>{{ title }}</h1><p>{{ about }}</p>
+{% if claims %}<table><caption hidden>What the ID token says</caption>
+{% for name, value in claims.items() %}<tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
+{% endfor %}</table>{% endif %}
+{% for link in links %}<a class="button {{ link.kind }}" href="{{ link.href }}">{{ link.text }}</a>
+{% endfor %}{% endblock %}"""
+
+TEMPLATES = Environment(
+    autoescape=True,
+    undefined=StrictUndefined,
+    loader=DictLoader({"layout": LAYOUT, "login": LOGIN, "message": MESSAGE, "post": POST_BACK, "claims": CLAIMS}),
+)
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+POLICY = f"default-src 'none'; style-src {_hash(STYLE)}; base-uri 'none'; frame-ancestors 'none'"
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+POST_HEADERS = {**HEADERS, "Content-Security-Policy": f"{POLICY}; script-src {_hash(SEND)}"}
+
+
+def _draw(template: str, **values: Any) -> str:
+    return TEMPLATES.get_template(template).render({"wide": False, "style": STYLE, "send": SEND, **values})
+
+
+def login(title: str, about: str, people: Sequence[Any], action: str, hint: str) -> str:
+    """The login form: a button a person, a field for another name, a way out."""
+    return _draw("login", title=title, about=about, people=people, action=action, hint=hint)
+
+
+def message(title: str, words: str) -> str:
+    """A page that says one thing."""
+    return _draw("message", title=title, words=words)
+
+
+def post_back(action: str, fields: Mapping[str, str]) -> str:
+    """The page that sends itself to ``action`` (OAuth 2.0 Form Post Response Mode 2); a button without script."""
+    return _draw("post", title="One moment", action=action, fields=fields)
+
+
+def claims(title: str, about: str, shown: Mapping[str, Any], links: Sequence[Mapping[str, str]]) -> str:
+    """What an application was told, and where to go from here."""
+    return _draw("claims", title=title, about=about, claims=shown, links=links, wide=True)

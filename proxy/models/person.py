@@ -1,0 +1,88 @@
+"""What a login is made of: the wishes it starts with, the identity it brings, the session it leaves.
+
+Times are seconds since the epoch, as in JWTs (RFC 7519 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Button:
+    """A connection on the login page. ``icon_url`` empty: the default icon."""
+
+    display_name: str
+    icon_url: str = ""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a trip asks of the tenant. ``fresh``: the login must be newer than the trip's start; ``max_age``: seconds
+    the tenant's login may be old (OIDC Core 3.1.2.1)."""
+
+    scopes: tuple[str, ...] = ("openid",)
+    prompt: tuple[str, ...] = ()
+    max_age: int | None = None
+    login_hint: str = ""
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as one connection described them. Every claim here was verified.
+
+    ``subject`` is the tenant's ``sub``, ``sid`` its session id or empty, ``auth_time`` when the tenant says the person
+    logged in, None if it does not say.
+    """
+
+    connection: str
+    issuer: str
+    subject: str
+    claims: Mapping[str, Any]
+    sid: str = ""
+    auth_time: int | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who is logged in, in one browser. ``sid`` names it (and is no secret), ``auth_time`` is our own login's.
+
+    ``expires_at`` is the absolute end; the idle end is the record's lifetime in the store. ``sources`` says which
+    plugin set which value of the profile.
+    """
+
+    sid: str
+    user_id: str
+    connection: str
+    issuer: str
+    subject: str
+    auth_time: int
+    created_at: int
+    expires_at: int
+    profile: Mapping[str, Any]
+    upstream_sid: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One trip: app, connection, back to the app; one saved record, tied to one browser.
+
+    ``request`` is the client's checked authorization request as plain values. With no ``connection`` the person is
+    still choosing; with one the browser is away at the tenant, and ``nonce``, ``verifier`` and ``wishes`` are what we
+    sent. ``previous`` is the session the browser had when the trip began: its ``sid``, ``user_id`` and ``auth_time``,
+    or empty.
+    """
+
+    id: str
+    request: Mapping[str, Any]
+    client_id: str
+    started_at: int
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    connection: str = ""
+    nonce: str = ""
+    verifier: str = ""
+    wishes: Wishes = field(default_factory=Wishes)

@@ -1,0 +1,46 @@
+"""An HTTP exchange that we begin, as two values. ``wire.send`` stands between them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+KILOBYTE = 1024
+DOCUMENT_LIMIT = 128 * KILOBYTE
+"""Largest document we read from a tenant (Auth0's own limit for a discovery document)."""
+
+
+@dataclass(frozen=True, repr=False)
+class HttpRequest:
+    """What we send. ``seconds`` is the deadline of the whole exchange, ``limit`` the most bytes read of the answer.
+
+    ``group`` names the tenant (a connection's name), whose calls are counted together. The representation leaves out
+    headers and body: they hold secrets.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    seconds: float = 5.0
+    limit: int = DOCUMENT_LIMIT
+    group: str = ""
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
+
+
+@dataclass(frozen=True, repr=False)
+class HttpResponse:
+    """What came back: the status, header names in lower case, the whole body. Redirects are never followed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse({self.status}, {len(self.body)} bytes)"
+
+
+Send = Callable[[HttpRequest], Awaitable[HttpResponse]]
+"""The one way out. Raises ``errors.UpstreamError`` (502 broken, 503 busy, 504 silent) when no answer came."""

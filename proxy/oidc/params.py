@@ -1,0 +1,47 @@
+"""Request parameters: read once, each at most once (RFC 6749 3.1), of bounded size.
+
+Past this module a parameter is a plain string; a missing and an empty one are the same (RFC 6749 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl
+
+from proxy.oidc.errors import Shown
+
+MOST_FIELDS = 100
+Params = Mapping[str, str]
+
+
+def parse(encoded: str) -> Params:
+    """A query string or form body as a mapping. Raises ``Shown`` for doubles, bad UTF-8, or too many fields."""
+    try:
+        pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except (ValueError, UnicodeDecodeError):
+        raise Shown("invalid_request", "the parameters are not a well formed form", reason="malformed") from None
+    return once(pairs)
+
+
+def once(pairs: Iterable[tuple[str, str]]) -> Params:
+    """Each parameter at most once (RFC 6749 3.1, 3.2); empty values are left out. Raises ``Shown``."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name in seen:
+            raise Shown("invalid_request", f"parameter {printable(name)} is given twice", reason="duplicate_parameter")
+        seen.add(name)
+        if value:
+            found[name] = value
+    return found
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A space-delimited list (RFC 6749 3.3), order kept, each word once."""
+    return tuple(dict.fromkeys(word for word in text.split(" ") if word))
+
+
+def printable(text: str, most: int = 200) -> str:
+    """``text`` fit for an error description: ASCII without control characters, quotes or backslashes, cut to ``most``
+    characters (RFC 6749 appendix A.8)."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:most])

@@ -1,0 +1,138 @@
+"""Rules that depend on more than one key: between tables, and between a table and the files it names."""
+
+from __future__ import annotations
+
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.models import Client, Connection
+from proxy.models.connection import BACK
+from proxy.oidc.urls import is_loopback
+from proxy.settings.problems import Fault
+from proxy.settings.shape import File
+
+ADDRESSES = (
+    "discovery_url",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+    "end_session_endpoint",
+    "icon_url",
+)
+
+
+def broken(file: File) -> Iterator[Fault]:
+    """Every rule that ``file`` breaks."""
+    yield from _own_secrets(file)
+    yield from _tls(file)
+    yield from _anchors(("server", "trust"), file.server.trust)
+    yield from _plugins(file)
+    for name, connection in file.connections.items():
+        for fault in (*_connection(file, connection), *_https(file, connection)):
+            yield Fault(("connections", name, *fault.place), fault.remedy)
+    yield from _domains(file)
+    for id, client in file.clients.items():
+        for fault in _client(client):
+            yield Fault(("clients", id, *fault.place), fault.remedy)
+
+
+def _own_secrets(file: File) -> Iterator[Fault]:
+    if not file.tenant.secrets and file.redis.url and not is_loopback(file.tenant.issuer):
+        yield Fault(("tenant", "secrets"), 'is missing; every node needs the same, like ["$ISTHMUS_SECRET"]')
+
+
+def _tls(file: File) -> Iterator[Fault]:
+    cert, key = file.server.tls_cert, file.server.tls_key
+    if cert is None or key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
+    except (OSError, ValueError):
+        yield Fault(("server", "tls_cert"), "tls_cert and tls_key must be PEM files that belong together, unencrypted")
+
+
+def _anchors(place: tuple[str | int, ...], paths: tuple[str, ...]) -> Iterator[Fault]:
+    """Files in ``trust`` hold PEM certificates."""
+    for number, path in enumerate(paths):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        except (OSError, ValueError):
+            yield Fault((*place, number), f"{path} must be a file with PEM certificates")
+
+
+def _plugins(file: File) -> Iterator[Fault]:
+    folder = file.plugins.folder
+    if folder is not None and not folder.is_dir():
+        yield Fault(("plugins", "folder"), f"{folder} is not a folder; make it, or remove the key")
+
+
+def _connection(file: File, connection: Connection) -> Iterator[Fault]:
+    options = connection.options
+    for number, id in enumerate(connection.enabled_clients):
+        if id not in file.clients:
+            yield Fault(("enabled_clients", number), "names no client; add it under [[clients]], or remove it")
+    if options.type == BACK and options.client_secret is None and options.token_endpoint_auth_method is None:
+        remedy = 'is missing; back_channel needs it (or token_endpoint_auth_method = "none")'
+        yield Fault(("options", "client_secret"), remedy)
+    yield from _anchors(("options", "trust"), options.trust)
+
+
+def _https(file: File, connection: Connection) -> Iterator[Fault]:
+    """http only where both ends are on loopback."""
+    if is_loopback(file.tenant.issuer):
+        return
+    for name in ADDRESSES:
+        if getattr(connection.options, name).lower().startswith("http:"):
+            yield Fault(("options", name), "must begin with https:// (http only while the issuer is on loopback too)")
+
+
+def _domains(file: File) -> Iterator[Fault]:
+    """One owner for each email domain."""
+    owners: dict[str, str] = {}
+    for name, connection in file.connections.items():
+        for domain in connection.options.domain_aliases:
+            owner = owners.setdefault(domain, name)
+            if owner != name:
+                remedy = f"{domain} belongs to connection {owner} already; one owner for each domain"
+                yield Fault(("connections", name, "options", "domain_aliases"), remedy)
+
+
+def _client(client: Client) -> Iterator[Fault]:
+    if client.client_secret is None and client.token_endpoint_auth_method is None:
+        remedy = 'is missing; a public client says token_endpoint_auth_method = "none"'
+        yield Fault(("client_secret",), remedy)
+    if "authorization_code" in client.grant_types and not client.redirect_uris:
+        yield Fault(("redirect_uris",), "is missing; the authorization_code grant needs at least one")
+
+
+def doubtful(file: File) -> Iterator[str]:
+    """Choices that are allowed and weaken something: one place that lists them all."""
+    if file.server.allow_private:
+        yield f"server.allow_private: Isthmus may call private networks ({', '.join(file.server.allow_private)})"
+    if file.redis.url and file.redis.allow_open:
+        yield "redis.allow_open: whoever reaches the Redis server can log in as anybody"
+    if file.plugins.on_error == "skip" and file.plugins.enabled:
+        yield 'plugins.on_error = "skip": a login goes on without what a faulty plugin would have set'
+    key = file.server.tls_key
+    if key is not None and _readable_by_all(key):
+        yield f"{key}: everybody may read this key; chmod 600 it"
+    for name, connection in file.connections.items():
+        yield from (f"connections[{name}].options.{said}" for said in _doubtful(connection))
+
+
+def _doubtful(connection: Connection) -> Iterator[str]:
+    options = connection.options
+    if options.allow_private:
+        yield f"allow_private: Isthmus may call private networks ({', '.join(options.allow_private)})"
+    if options.trust_prompt:
+        yield "trust_prompt: a login counts as new although the tenant does not say when it was"
+    if options.connection_settings.pkce == "disabled":
+        yield "connection_settings.pkce: a stolen code can be used by who stole it"
+
+
+def _readable_by_all(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & stat.S_IROTH)

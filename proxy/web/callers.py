@@ -1,0 +1,296 @@
+"""One wrapper for each caller: the protection that no feature can forget, because no feature does it.
+
+    anyone   parameters read once                                   errors as JSON
+    browser  parameters read once, session, cookies, page headers   errors as a page
+    client   form or JSON, the client authenticated, no-store       errors as JSON with the OAuth code
+    bearer   our access token checked                               errors in WWW-Authenticate
+
+Parameters come from one place: the query for GET, the body for POST (RFC 6749 3.1, 3.2).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from proxy.downstream import client_auth
+from proxy.downstream.access_token import AccessTokens
+from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.features import Answer, Bearer, Caller, Endpoint, Request
+from proxy.models import Client
+from proxy.oidc import params as parameters
+from proxy.oidc.errors import ProtocolError, Refused, Shown
+from proxy.oidc.params import Params, printable
+from proxy.oidc.urls import origin
+from proxy.web import client_address, cookies, errors, logs, metrics, session
+from proxy.web.pages import Pages, policy
+from proxy.web.throttle import Throttle
+
+FORM = "application/x-www-form-urlencoded"
+BROWSER_COOKIE_LIFETIME = 600
+Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Wraps endpoints for aiohttp."""
+
+    issuer: str
+    pages: Pages
+    clients: ClientAuthenticator
+    access_tokens: AccessTokens
+    guesses: Throttle = field(default_factory=lambda: Throttle(burst=20, seconds=3))
+    clock: Callable[[], float] = time.time
+
+    def wrap(self, endpoint: Endpoint) -> Wrapped:
+        """The aiohttp handler of an endpoint."""
+        inner, told = {
+            Caller.ANYONE: (self._anyone, self._tell_program),
+            Caller.BROWSER: (self._browser, self._tell_person),
+            Caller.CLIENT: (self._client, self._tell_program),
+            Caller.BEARER: (self._bearer, self._tell_bearer),
+        }[endpoint.caller]
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                return await inner(endpoint, request)
+            except web.HTTPException:
+                raise
+            except Exception as error:  # every error is told in the caller's own words, and logged once
+                return told(note(error))
+
+        return handle
+
+    # --- anyone ---
+
+    async def _anyone(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        params = parameters.parse(request.raw_path.partition("?")[2])
+        return self._respond(await endpoint.handler(self._request(request, params)))
+
+    # --- a person's browser ---
+
+    async def _browser(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        params = await one_place(request)
+        if self._lost_its_cookie(request):
+            # A cross-site POST does not bring the Lax session cookie; a GET of our own does.
+            raise_to = f"{self.issuer}{request.path.lstrip('/')}?{urlencode(params)}"
+            return web.Response(status=303, headers={"Location": raise_to, **NO_STORE})
+        answer = await endpoint.handler(self._request(request, params, browser=self._browser_secret(request)))
+        response = self._respond(answer)
+        if answer.browser:
+            name = self._browser_cookie
+            cookies.set_cookie(response, name, answer.browser, max_age=BROWSER_COOKIE_LIFETIME, same_site="None")
+        if answer.sign_in is not None:
+            await session.sign_in(request, answer.sign_in)
+        if answer.sign_out:
+            await session.sign_out(request)
+        return response
+
+    @property
+    def _browser_cookie(self) -> str:
+        return cookies.cookie_name("login", self.issuer)
+
+    def _browser_secret(self, request: web.Request) -> str:
+        secret = cookies.of_request(request, self._browser_cookie)
+        return secret if len(secret) == 43 else ""
+
+    def _lost_its_cookie(self, request: web.Request) -> bool:
+        if request.method != "POST" or not request.path.endswith(("/authorize", "/oidc/logout")):
+            return False
+        if cookies.of_request(request, cookies.cookie_name("session", self.issuer)):
+            return False
+        foreign = request.headers.get("Origin", origin(self.issuer)) != origin(self.issuer)
+        return foreign or request.headers.get("Sec-Fetch-Site") == "cross-site"
+
+    # --- a client of its own accord ---
+
+    async def _client(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        params = await form_or_json(request)
+        client = self._authenticated(request, params)
+        try:
+            answer = await endpoint.handler(self._request(request, params, client=client))
+        except ProtocolError as error:
+            error.about = {"client_id": client.client_id, **error.about}
+            raise
+        return self._respond(answer, NO_STORE)
+
+    def _authenticated(self, request: web.Request, params: Params) -> Client:
+        """The client, unless somebody guesses: failures count by source and by the client they claim to be."""
+        authorization = tuple(request.headers.getall("Authorization", ()))
+        claimed = client_auth.present(params, authorization).client_id
+        source, now = (claimed, client_address.of(request)), self.clock()
+        self.guesses.check(source, now)
+        try:
+            return self.clients.authenticate(params, authorization)
+        except Refused as error:
+            self.guesses.failed(source, now)
+            error.about = {"client_id": printable(claimed)}
+            raise
+
+    # --- the bearer of an access token ---
+
+    async def _bearer(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        params = await one_place(request)
+        token = bearer_token(request, params)
+        bearer = await self.access_tokens.check(token, f"{self.issuer}{endpoint.path}", self.clock())
+        answer = await endpoint.handler(self._request(request, params, bearer=bearer))
+        return self._respond(answer, NO_STORE)
+
+    # --- what goes in, what comes out ---
+
+    def _request(
+        self,
+        request: web.Request,
+        params: Params,
+        *,
+        browser: str = "",
+        client: Client | None = None,
+        bearer: Bearer | None = None,
+    ) -> Request:
+        return Request(
+            method=request.method,
+            path=request.path,
+            params=params,
+            headers=request.headers,
+            now=self.clock(),
+            id=logs.request_id(),
+            browser=browser,
+            client=client,
+            bearer=bearer,
+            session=lambda: session.current(request),
+        )
+
+    def _respond(self, answer: Answer, extra: Mapping[str, str] | None = None) -> web.Response:
+        headers = {**(extra or {}), **answer.headers}
+        if answer.event:
+            logs.event(answer.event, **answer.about)
+            metrics.answered(answer.event)
+        if answer.redirect:
+            return web.Response(status=303, headers={"Location": answer.redirect, **NO_STORE, **headers})
+        if answer.page:
+            csp = policy(form_targets=answer.form_targets, image_sources=answer.image_sources)
+            return self._page(answer.page, answer.values, answer.status, {"Content-Security-Policy": csp, **headers})
+        return json_response(answer.json or {}, answer.status, headers)
+
+    def _page(
+        self, template: str, values: Mapping[str, Any], status: int, headers: Mapping[str, str]
+    ) -> web.Response:
+        text = self.pages.render(template, values)
+        return web.Response(text=text, status=status, content_type="text/html", headers={**NO_STORE, **headers})
+
+    # --- errors, as each caller can use them ---
+
+    def _tell_person(self, told: errors.Outcome) -> web.Response:
+        values = {
+            "title": told.title,
+            "message": told.message,
+            "detail": told.detail,
+            "again": told.again,
+            "reference": logs.request_id(),
+        }
+        return self._page("error.html", values, told.status, {"Content-Security-Policy": policy(), **told.headers})
+
+    def _tell_program(self, told: errors.Outcome) -> web.Response:
+        headers = {**NO_STORE, **told.headers}
+        if told.status == 401:
+            headers["WWW-Authenticate"] = f'Basic realm="{self.issuer}", charset="UTF-8"'
+        return json_response(errors.as_json(told), told.status, headers)
+
+    def _tell_bearer(self, told: errors.Outcome) -> web.Response:
+        headers = {**NO_STORE, **told.headers}
+        if told.status in (400, 401, 403):  # RFC 6750 3
+            named = f', error="{told.code}", error_description="{told.description}"' if told.code != NO_TOKEN else ""
+            headers["WWW-Authenticate"] = f'Bearer realm="{self.issuer}"{named}'
+        return json_response(errors.as_json(told), told.status, headers)
+
+
+NO_TOKEN = "missing_token"
+
+
+def note(error: Exception) -> errors.Outcome:
+    """Log an error once, with its reason and whom it is about; a bug with its traceback."""
+    told = errors.outcome(error)
+    about = error.about if isinstance(error, ProtocolError) else {}
+    bug = {"exc_info": error} if told.status == 500 else {}
+    name = "refused" if told.status < 500 else "failed"
+    logs.event(name, reason=told.reason, error=told.code, status=told.status, **about, **bug)
+    metrics.refused(told.reason, told.status)
+    return told
+
+
+def json_response(body: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
+    """JSON as compact as it can be."""
+    text = json.dumps(body, separators=(",", ":"))
+    return web.Response(body=text.encode(), status=status, content_type="application/json", headers=headers)
+
+
+async def one_place(request: web.Request) -> Params:
+    """The query of a GET, or the form of a POST that has no query. Raises ``Shown``."""
+    query = request.raw_path.partition("?")[2]
+    if request.method != "POST":
+        return parameters.parse(query)
+    if query:
+        raise Shown("invalid_request", "parameters stand in the address and in the body", reason="two_places")
+    return parameters.parse(await read_form(request)) if request.body_exists else {}
+
+
+async def form_or_json(request: web.Request) -> Params:
+    """The body of a POST by a client: a form, or a JSON object whose values are strings or null, as Auth0's SDKs send
+    (RFC 6749 3.2). Raises ``Refused``."""
+    try:
+        if request.content_type == "application/json":
+            return parameters.once(strings(await read_text(request)))
+        return parameters.parse(await read_form(request))
+    except Shown as error:
+        raise Refused(error.code, error.description, reason=error.reason, status=error.status) from None
+
+
+async def read_form(request: web.Request) -> str:
+    """The body as the text of a form. Raises ``Shown``."""
+    if request.content_type != FORM:
+        raise Shown("invalid_request", f"the body must be {FORM}", reason="content_type", status=415)
+    return await read_text(request)
+
+
+async def read_text(request: web.Request) -> str:
+    """The body as ASCII text or UTF-8, whatever charset is claimed. Raises ``Shown``."""
+    try:
+        return (await request.read()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Shown("invalid_request", "the body is not UTF-8", reason="malformed") from None
+
+
+def strings(text: str) -> list[tuple[str, str]]:
+    """The members of a JSON object of strings, doubles and all. Raises ``Shown``."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        raise Shown("invalid_request", "the body is not JSON", reason="malformed") from None
+    well_formed = isinstance(pairs, list) and text.lstrip().startswith("{") and len(pairs) <= parameters.MOST_FIELDS
+    if not well_formed or not all(value is None or isinstance(value, str) for _, value in pairs):
+        raise Shown("invalid_request", "the body must be a JSON object of strings", reason="malformed")
+    return [(name, value or "") for name, value in pairs]
+
+
+def bearer_token(request: web.Request, params: Params) -> str:
+    """The access token, from the header or the form, never the query, and never twice (RFC 6750 2). Raises
+    ``Refused``."""
+    headers = request.headers.getall("Authorization", [])
+    in_form = params.get("access_token", "") if request.method == "POST" else ""
+    if request.method != "POST" and "access_token" in params:
+        raise Refused("invalid_request", "an access token does not belong in an address", reason="token_in_url")
+    if len(headers) + bool(in_form) > 1:
+        raise Refused("invalid_request", "the access token is given twice", reason="two_tokens")
+    if in_form:
+        return in_form
+    scheme, _, token = (headers[0] if headers else "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refused(NO_TOKEN, "an access token is needed", status=401)
+    return token.strip()

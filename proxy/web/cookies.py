@@ -1,0 +1,76 @@
+"""Cookies, read as raw bytes and written strictly.
+
+Reading follows RFC 6265 5.4 backwards: pairs are split at ``;``, trimmed of blank and tab alone, and only the exact name
+counts. A Unicode blank before ``__Host-`` is part of another name, and one name with two values is nobody's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, Literal
+
+from aiohttp import web
+
+SameSite = Literal["Lax", "Strict", "None"]
+ROLES: Final = ("session", "login")
+"""What our cookies are for. Every name of ours is made of one of these."""
+
+
+class Tossed:
+    """The answer for a name that came twice with different values (RFC 6265bis 8.6): none of them is to be trusted."""
+
+
+TOSSED: Final = Tossed()
+
+
+@lru_cache(maxsize=64)
+def cookie_name(role: str, issuer: str) -> str:
+    """The name of the cookie for ``role``. Ports do not separate cookies, so the issuer is part of the name."""
+    tenant = hashlib.sha256(issuer.encode()).hexdigest()[:8]
+    return f"__Host-isthmus-{role}-{tenant}"
+
+
+def read(headers: Iterable[bytes], name: str) -> str | Tossed | None:
+    """The value of cookie ``name`` in raw Cookie header values; ``TOSSED`` if it has several, None without one.
+
+    A pair without ``=``, and a value that is not printable ASCII, is skipped. Linear in the length of the headers.
+    """
+    wanted, found = name.encode("ascii"), None
+    for header in headers:
+        if wanted not in header:
+            continue
+        for pair in header.split(b";"):
+            before, equals, value = pair.strip(b" \t").partition(b"=")
+            if before != wanted or not equals or not _printable(value):
+                continue
+            if found is not None and found != value:
+                return TOSSED
+            found = value
+    return None if found is None else found.decode("ascii")
+
+
+def _printable(value: bytes) -> bool:
+    return value.isascii() and all(0x21 <= byte <= 0x7E for byte in value)
+
+
+def of_request(request: web.BaseRequest, name: str) -> str:
+    """The cookie's value in a request; empty if it is missing or tossed."""
+    value = read((raw for header, raw in request.raw_headers if header.lower() == b"cookie"), name)
+    return value if isinstance(value, str) else ""
+
+
+def set_cookie(
+    response: web.StreamResponse, name: str, value: str, *, max_age: int | None, same_site: SameSite
+) -> None:
+    """Set a ``__Host-`` cookie: Secure, HttpOnly, for this host alone. Without ``max_age`` it ends with the browser."""
+    response.set_cookie(name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite=same_site)
+
+
+def delete(response: web.StreamResponse, name: str, *, same_site: SameSite) -> None:
+    """Expire a cookie with the attributes it was set with: a browser drops a ``__Host-`` cookie only so."""
+    expired = "Thu, 01 Jan 1970 00:00:00 GMT"
+    response.set_cookie(
+        name, "", max_age=0, expires=expired, path="/", secure=True, httponly=True, samesite=same_site
+    )

@@ -1,0 +1,78 @@
+"""Errors as the caller can use them: a page for a person, JSON for a program. The log has the reason, the answer not.
+
+Every page carries a reference number, which is the request's id in the log.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.oidc.errors import ProtocolError, Unavailable, UpstreamError
+from proxy.oidc.params import printable
+from proxy.plugins import PluginFailed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an error is told: status, OAuth code, a line for programs, title and text for people, reason for the log."""
+
+    status: int
+    code: str
+    description: str
+    title: str
+    message: str
+    reason: str
+    headers: Mapping[str, str]
+    detail: str = ""
+    again: str = ""
+
+
+TENANT_TEXTS: Mapping[int, tuple[str, str]] = {
+    400: ("The login did not work", "The answer of your login service could not be accepted."),
+    502: ("The login service gave a broken answer", "Your login service answered in a way that cannot be used."),
+    503: ("The login service is busy", "Please wait a moment and try again."),
+    504: ("The login service does not answer", "Please wait a moment and try again."),
+}
+DENIED = ("The login was not completed", "Your login service did not let you in, or you stopped on the way.")
+DENIALS = frozenset({"access_denied", "login_required", "interaction_required", "consent_required"})
+
+
+def outcome(error: BaseException) -> Outcome:
+    """What an error becomes. Anything unforeseen is a 500 without details."""
+    if isinstance(error, UpstreamError):
+        return _upstream(error)
+    if isinstance(error, ProtocolError):
+        title = "That is not possible" if error.status == 403 else "This request cannot be answered"
+        text = printable(error.description)
+        return Outcome(error.status, error.code, text, title, f"{text[:1].upper()}{text[1:]}.", error.reason, {})
+    if isinstance(error, Unavailable):
+        return unavailable(error.retry_after, "store_unavailable")
+    if isinstance(error, TimeoutError):
+        return unavailable(1, "deadline")
+    if isinstance(error, PluginFailed):
+        text = "A part of this service failed. Its operator has been told where to look."
+        return Outcome(503, "temporarily_unavailable", "a plugin failed", "The login did not work", text, "plugin", {})
+    text = "Something went wrong here. It is not your fault."
+    return Outcome(500, "server_error", "an unexpected error", "An unexpected error", text, type(error).__name__, {})
+
+
+def _upstream(error: UpstreamError) -> Outcome:
+    title, text = DENIED if error.code in DENIALS else TENANT_TEXTS.get(error.status, TENANT_TEXTS[400])
+    retry = {"Retry-After": "5"} if error.status in (503, 504) else {}
+    detail = printable(error.description)
+    return Outcome(error.status, error.code, detail, title, text, error.reason, retry, detail, error.again)
+
+
+def unavailable(seconds: int, reason: str) -> Outcome:
+    """Something we need does not answer. ``seconds`` and a little more, differing, is when to come again."""
+    retry = {"Retry-After": str(seconds + secrets.randbelow(3))}
+    text = "This service is not available for the moment. Nothing is lost; please try again shortly."
+    return Outcome(503, "temporarily_unavailable", "try again shortly", "Please try again", text, reason, retry)
+
+
+def as_json(told: Outcome) -> Mapping[str, Any]:
+    """The OAuth error body (RFC 6749 5.2)."""
+    return {"error": told.code, "error_description": told.description}

@@ -1,0 +1,298 @@
+"""The only way out. Every address from configuration, API or metadata passes its guard.
+
+An address is checked three times: as text, before anything is looked up (one spelling only, https, no user name); as
+every answer of the resolver, since one inner address among twenty is enough; and as the address a socket is about to
+connect to, which nothing can change afterwards. Redirects are not followed, cookies not kept, the environment not read,
+compressed answers not opened, and every wait has its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from proxy.oidc.errors import Misconfigured, Problem, UpstreamError
+from proxy.oidc.messages import HttpRequest, HttpResponse
+from proxy.oidc.urls import is_loopback, origin
+
+log = logging.getLogger("isthmus.wire")
+
+CONNECT_SECONDS = 1.0
+IDLE_SECONDS = 15.0
+DNS_SECONDS = 10
+FLOOR_SECONDS = CONNECT_SECONDS
+"""An exchange that failed is told of no sooner: a closed, a filtered and a forbidden port look alike."""
+PER_GROUP, PER_NODE = 20, 200
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
+
+def _networks(*cidrs: str) -> tuple[Network, ...]:
+    return tuple(map(ipaddress.ip_network, cidrs))
+
+
+LOOPBACK = _networks("127.0.0.0/8", "::1/128")
+NEVER = _networks(
+    "0.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24", "224.0.0.0/4",
+    "255.255.255.255/32", "::/128", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16",
+    "fd00:ec2::/32", "fe80::/10", "fec0::/10", "ff00::/8",
+)  # fmt: skip
+"""What no setting opens: link-local and metadata services of clouds, multicast, and addresses that hold others."""
+INSIDE = _networks("::/96")
+"""Inner addresses that ``ipaddress`` calls global."""
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?((?:[/?][!-\"$-\[\]^-~]*)?)")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+
+
+class Blocked(OSError):
+    """The guard said no. For the log; users hear what they hear of any failure."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Which addresses may be connected to: listed ones on any port, public ones (if ``public``) on 443."""
+
+    listed: tuple[Network, ...] = ()
+    public: bool = True
+
+    def check(self, address: str, port: int) -> None:
+        """Raises ``Blocked`` for an address that is not allowed."""
+        ip = ipaddress.ip_address(address)
+        if _within(ip, NEVER):
+            raise Blocked(f"{ip} is never called")
+        if port and _within(ip, self.listed):
+            return
+        if not (self.public and ip.is_global and not ip.is_multicast) or _within(ip, INSIDE):
+            raise Blocked(f"{ip} is not public and not listed in allow_private")
+        if port != 443:
+            raise Blocked(f"port {port} is not 443")
+
+    def open_socket(self, info: AddrInfo) -> socket.socket:
+        """A socket for exactly this address: nothing is looked up again between the check and the connection."""
+        family, kind, proto, _, address = info
+        self.check(str(address[0]), int(address[1]))
+        return socket.socket(family=family, type=kind, proto=proto)
+
+
+def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Iterable[Network]) -> bool:
+    return any(ip in network for network in networks)
+
+
+def check_url(url: str, issuer: str) -> None:
+    """One spelling of a URL that we may call, as text. Raises ``Blocked``."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise Blocked("not a plain http or https URL")
+    scheme, host = found[1], found[2]
+    if scheme == "http" and not (is_loopback(url) and is_loopback(issuer)):
+        raise Blocked("http is allowed only between loopback addresses")
+    if origin(url) == origin(issuer):
+        raise Blocked("our own address")
+    if not host.startswith("[") and not _HOST.fullmatch(host):
+        raise Blocked("the host is not a plain name")
+    if host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]):
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            raise Blocked("a numeric host that is no plain address") from None
+
+
+class _Resolver(AbstractResolver):
+    """Asks the system, and refuses the whole answer if any address in it is not allowed."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._system = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._system.resolve(host, port, family)
+        for one in found:
+            self._guard.check(one["host"], port)
+        return found
+
+    async def close(self) -> None:
+        await self._system.close()
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What sockets may be shared: the guard and the trust anchors they were opened under."""
+
+    guard: Guard
+    trust: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Rights:
+    """What a group may call over https beyond the public internet."""
+
+    listed: tuple[Network, ...] = ()
+    trust: tuple[str, ...] = ()
+
+
+@dataclass
+class _Open:
+    sessions: dict[_Way, aiohttp.ClientSession] = field(default_factory=dict)
+    contexts: dict[tuple[str, ...], ssl.SSLContext] = field(default_factory=dict)
+
+
+class Wire:
+    """Sends requests to tenants and clients. An async context manager: leaving it closes every socket."""
+
+    def __init__(self, *, issuer: str, allow_private: Iterable[str] = (), trust: Iterable[str] = ()) -> None:
+        """``issuer`` is ours: on loopback, loopback may be called. ``allow_private`` and ``trust`` hold for every
+        group. Raises ``Misconfigured`` for a PEM file that cannot be read."""
+        self._issuer = issuer
+        loopback = LOOPBACK if is_loopback(issuer) else ()
+        self._everyone = _Rights((*loopback, *_networks(*allow_private)), tuple(trust))
+        self._rights: dict[str, _Rights] = {}
+        self._open = _Open()
+        self._calls: Counter[str] = Counter()
+        self._context(self._everyone.trust)
+
+    def admit(self, group: str, *, allow_private: Iterable[str] = (), trust: Iterable[str] = ()) -> None:
+        """Let ``group`` alone call these networks and trust these PEM files too. Raises ``Misconfigured``."""
+        rights = _Rights(
+            (*self._everyone.listed, *_networks(*allow_private)), tuple(dict.fromkeys((*self._everyone.trust, *trust)))
+        )
+        self._context(rights.trust)
+        self._rights[group] = rights
+        if rights != self._everyone:
+            log.info("private_calls_allowed", extra={"group": group, "networks": [str(n) for n in rights.listed]})
+
+    def _context(self, trust: tuple[str, ...]) -> ssl.SSLContext:
+        if trust not in self._open.contexts:
+            context = ssl.create_default_context()
+            for path in trust:
+                try:
+                    context.load_verify_locations(cafile=path)
+                except (OSError, ssl.SSLError):
+                    remedy = "name a PEM file with certificates, readable by this user"
+                    raise Misconfigured(Problem(path, "trust", remedy)) from None
+            self._open.contexts[trust] = context
+        return self._open.contexts[trust]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sessions, self._open.sessions = tuple(self._open.sessions.values()), {}
+        await asyncio.gather(*(session.close() for session in sessions))
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer, whatever its status. Raises ``UpstreamError``: 502 no usable answer, 503 too many calls, 504 no
+        answer in time. Its words are the same for all; why is for the log."""
+        begun = time.monotonic()
+        try:
+            async with self._place(request.group):
+                return await self._within_deadline(request)
+        except (aiohttp.ClientError, OSError, ValueError, EOFError) as error:
+            failure = _failure(error)
+            extra = {"group": request.group, "url": request.url[:200].partition("?")[0], "reason": failure.reason}
+            log.warning("call_failed", extra={**extra, "detail": str(error)[:200]})
+        await asyncio.sleep(max(0.0, FLOOR_SECONDS - (time.monotonic() - begun)))
+        raise failure
+
+    @asynccontextmanager
+    async def _place(self, group: str) -> AsyncIterator[None]:
+        """One of the group's and the node's places; the next caller hears "busy" at once, and nobody queues."""
+        if self._calls[group] >= PER_GROUP or self._calls.total() >= PER_NODE:
+            log.warning("call_refused", extra={"group": group, "reason": "busy"})
+            raise _told(503, "busy")
+        self._calls[group] += 1
+        try:
+            yield
+        finally:
+            self._calls[group] -= 1
+            if not self._calls[group]:
+                del self._calls[group]
+
+    async def _within_deadline(self, request: HttpRequest) -> HttpResponse:
+        check_url(request.url, self._issuer)
+        session = self._session(request)
+        headers = {"Accept-Encoding": "identity", "User-Agent": "Isthmus", **request.headers}
+        async with asyncio.timeout(request.seconds):
+            call = session.request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                headers=headers,
+                data=request.body or None,
+                allow_redirects=False,
+            )
+            async with call as response:
+                return await _whole(response, request.limit)
+
+    def _session(self, request: HttpRequest) -> aiohttp.ClientSession:
+        rights = self._rights.get(request.group, self._everyone)
+        # What is spoken without TLS stays on loopback, whatever a name resolves to.
+        guard = Guard(LOOPBACK, public=False) if request.url.startswith("http://") else Guard(rights.listed)
+        way = _Way(guard, rights.trust)
+        if way not in self._open.sessions:
+            self._open.sessions[way] = self._new_session(way)
+        return self._open.sessions[way]
+
+    def _new_session(self, way: _Way) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=self._context(way.trust),
+            limit=PER_NODE,
+            ttl_dns_cache=DNS_SECONDS,
+            keepalive_timeout=IDLE_SECONDS,
+            resolver=_Resolver(way.guard),
+            socket_factory=way.guard.open_socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+
+async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
+    """The answer with its whole body. A compressed one is refused: we asked for none, and it may be a bomb."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise aiohttp.ClientPayloadError("compressed although we asked for none")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise aiohttp.ClientPayloadError(f"larger than {limit} bytes")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpResponse(response.status, headers, bytes(body))
+
+
+def _failure(error: Exception) -> UpstreamError:
+    inner = getattr(error, "os_error", error)
+    if isinstance(inner, Blocked) or isinstance(error, aiohttp.InvalidURL):
+        return _told(502, "blocked")
+    if isinstance(error, TimeoutError):
+        return _told(504, "timeout")
+    return _told(502, "unreachable" if isinstance(error, aiohttp.ClientConnectorError) else "broken")
+
+
+def _told(status: int, reason: str) -> UpstreamError:
+    code = "server_error" if status == 502 else "temporarily_unavailable"
+    return UpstreamError(code, "the login service gave no usable answer", reason=reason, status=status)
