@@ -22,7 +22,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def isthmus_request_scopes(connection: Connection, client: Client, scopes: tuple[str, ...]) -> Iterable[str] | None:
-    """Before we leave for the tenant: all scopes to ask it for, instead of ``scopes``; ``openid`` stays. None: as they are."""
+    """Before we leave for the tenant: all scopes to ask it for; ``openid`` stays. None: ``scopes`` as they are."""
 
 
 @hookspec

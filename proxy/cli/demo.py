@@ -13,6 +13,7 @@ import json
 import secrets
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -168,7 +169,9 @@ async def _isthmus(loaded: settings.Settings, sock: socket) -> AsyncIterator[Non
     async with EmbeddedServer(loaded.server.data_dir) as server:
         store = RedisStore(server.socket_path, Seal(own))
         try:
-            async with serving(await app.build(loaded, store, own), sock):
+            site = await app.build(loaded, store, own)
+            async with serving(site, sock):
+                await site[app.KEYS].load(time.time())
                 yield
         finally:
             await store.close()

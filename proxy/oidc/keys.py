@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -57,7 +57,7 @@ class PublicKey:
     crv: str
     alg: str
     material: tuple[str, ...]
-    prepared: Any
+    prepared: Any = field(compare=False, repr=False)
 
     def fits(self, alg: str) -> bool:
         """Whether it may have signed with ``alg``."""

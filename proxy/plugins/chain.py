@@ -154,9 +154,9 @@ def _tell_refused(step: Implementation, change: Change) -> None:
 
 
 def _apply(values: Mapping[str, Any], plugin: str, profile: dict[str, Any], sources: dict[str, str]) -> None:
-    """Set what changed. ``email_verified`` speaks of one address: with another address it starts at false."""
+    """Set what changed. ``email_verified`` speaks of one address: it starts at false with another, and goes with it."""
     if values.get("email", profile.get("email")) != profile.get("email"):
-        values = {"email_verified": False, **values}
+        values = {"email_verified": False if values["email"] else None, **values}
     for name, value in values.items():
         if value is None:
             profile.pop(name, None)

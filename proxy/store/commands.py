@@ -97,7 +97,8 @@ if redis.call('GETRANGE', KEYS[1], 0, 1) ~= ARGV[1] then return 0 end
 return redis.call('EXPIRE', KEYS[1], ARGV[2])
 """)
 
-_TEXT = {script.sha: script.text for script in (LINK, PUT_CAPPED, ADD, TAKE, SWAP, TOUCH)}
+SCRIPTS = (LINK, PUT_CAPPED, ADD, TAKE, SWAP, TOUCH)
+_TEXT = {script.sha: script.text for script in SCRIPTS}
 
 
 def in_full(command: Command) -> Command:

@@ -22,11 +22,12 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from proxy.oidc.errors import Misconfigured, Problem, Unavailable
 from proxy.oidc.urls import is_loopback
 from proxy.store import Add, Get, List, Op, Put, Store, key
-from proxy.store.commands import Command, Commands, in_full
+from proxy.store.commands import SCRIPTS, Command, Commands, in_full
 from proxy.store.records import Records, Unreadable
 from proxy.store.sealing import Seal
 
 _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
+_LOAD = b"".join(_pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS)
 # UnicodeError: an error reply that is not text.
 _FAULTS = (RedisError, OSError, UnicodeError)
 SCHEMES = ("redis", "rediss", "unix")
@@ -152,6 +153,11 @@ class Pool:
         try:
             async with asyncio.timeout_at(min(_now() + self._limits.connect, until)):
                 await connect()
+                # Scripts are known before their first use: one that is not runs late, after what follows it. A server
+                # that forbids SCRIPT takes them in full each time.
+                await connection.send_packed_command(_LOAD, check_health=False)
+                for _ in SCRIPTS:
+                    await _reply(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise

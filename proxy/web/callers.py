@@ -25,7 +25,7 @@ from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.features import Answer, Bearer, Caller, Endpoint, Request
 from proxy.models import Client
 from proxy.oidc import params as parameters
-from proxy.oidc.errors import ProtocolError, Refused, Shown
+from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
 from proxy.web import client_address, cookies, errors, logs, metrics, session
@@ -170,8 +170,10 @@ class Callers:
     def _respond(self, answer: Answer, extra: Mapping[str, str] | None = None) -> web.Response:
         headers = {**(extra or {}), **answer.headers}
         if answer.event:
-            logs.event(answer.event, **answer.about)
-            metrics.answered(answer.event)
+            about: dict[str, Any] = dict(answer.about)
+            logs.event(answer.event, **about)
+            if answer.event == "login":
+                metrics.login("ok")
         if answer.redirect:
             return web.Response(status=303, headers={"Location": answer.redirect, **NO_STORE, **headers})
         if answer.page:
@@ -217,11 +219,12 @@ NO_TOKEN = "missing_token"
 def note(error: Exception) -> errors.Outcome:
     """Log an error once, with its reason and whom it is about; a bug with its traceback."""
     told = errors.outcome(error)
-    about = error.about if isinstance(error, ProtocolError) else {}
-    bug = {"exc_info": error} if told.status == 500 else {}
+    about: dict[str, Any] = dict(error.about) if isinstance(error, ProtocolError) else {}
     name = "refused" if told.status < 500 else "failed"
-    logs.event(name, reason=told.reason, error=told.code, status=told.status, **about, **bug)
-    metrics.refused(told.reason, told.status)
+    bug = error if told.status == 500 else None
+    logs.event(name, exc_info=bug, reason=told.reason, error=told.code, status=told.status, **about)
+    if isinstance(error, UpstreamError):
+        metrics.login(told.reason)
     return told
 
 

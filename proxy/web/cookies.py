@@ -7,15 +7,17 @@ counts. A Unicode blank before ``__Host-`` is part of another name, and one name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
 from aiohttp import web
 
 SameSite = Literal["Lax", "Strict", "None"]
-ROLES: Final = ("session", "login")
-"""What our cookies are for. Every name of ours is made of one of these."""
+SAME_SITE: Final[Mapping[str, SameSite]] = {"session": "Lax", "login": "None"}
+"""What our cookies are for, and which other sites may make a browser send them."""
+VISIBLE: Final = re.compile(rb"[!-~]*")
 
 
 class Tossed:
@@ -52,7 +54,7 @@ def read(headers: Iterable[bytes], name: str) -> str | Tossed | None:
 
 
 def _printable(value: bytes) -> bool:
-    return value.isascii() and all(0x21 <= byte <= 0x7E for byte in value)
+    return VISIBLE.fullmatch(value) is not None
 
 
 def of_request(request: web.BaseRequest, name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
-from aiohttp_session import AbstractStorage, new_session
+from aiohttp_session import AbstractStorage, SessionData, get_session, new_session
 from aiohttp_session import Session as CookieSession
 
 from proxy.bridge.session import Sessions
@@ -38,7 +38,7 @@ class SessionStorage(AbstractStorage):
         record = await self._sessions.load(cookie, time.time()) if cookie else None
         if record is None:
             return CookieSession(None, data=None, new=True)
-        data = {"created": record.created_at, "session": {RECORD: record}}
+        data: SessionData = {"created": record.created_at, "session": {RECORD: record}}
         return CookieSession(cookie, data=data, new=False)
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: CookieSession) -> None:
@@ -51,8 +51,6 @@ class SessionStorage(AbstractStorage):
 
 async def current(request: web.Request) -> Session | None:
     """The live session of the request, or None. Raises ``Unavailable``."""
-    from aiohttp_session import get_session
-
     found: Session | None = (await get_session(request)).get(RECORD)
     return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +38,8 @@ class Arrived:
 
 @dataclass
 class AuthlibApp:
-    """The running application. ``issuer`` is set before its first login; ``refused`` holds error answers."""
+    """The running application. ``issuer`` is set before its first login; ``refused`` holds error answers,
+    ``before_token`` is called right before a code is exchanged."""
 
     base: str
     client_id: str = "webapp"
@@ -49,6 +50,7 @@ class AuthlibApp:
     arrived: list[Arrived] = field(default_factory=list)
     refused: list[Mapping[str, str]] = field(default_factory=list)
     trips: dict[str, tuple[str, str]] = field(default_factory=dict)
+    before_token: Callable[[], object] = lambda: None
 
     @property
     def callback(self) -> str:
@@ -100,6 +102,7 @@ class AuthlibApp:
         """Exchange the code of an answer; verify the ID token."""
         verifier, nonce = self.trips.pop(params["state"])
         endpoint = self.metadata["token_endpoint"]
+        self.before_token()
         url = f"{self.callback}?{urlencode(params)}"
         tokens = self.session(state=params["state"]).fetch_token(
             endpoint, authorization_response=url, code_verifier=verifier, timeout=10

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,19 @@ def client(application: AuthlibApp, **changes: Any) -> Table:
     return {**application.registration, **changes}
 
 
+def referring(value: Any, environ: dict[str, str]) -> Any:
+    """``value`` with every client secret replaced by a reference to a variable that ``environ`` then has."""
+    if isinstance(value, list | tuple):
+        return [referring(item, environ) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {key: referring(item, environ) for key, item in value.items()}
+    if "client_secret" in found:
+        name = f"CLIENT_SECRET_{len(environ)}"
+        environ[name], found["client_secret"] = str(found["client_secret"]), f"${name}"
+    return found
+
+
 @asynccontextmanager
 async def isthmus(
     directory: Path,
@@ -75,18 +89,21 @@ async def isthmus(
 
     ``port``: a port that must be had, reserved by the caller. Other tables of the file go by their name.
     """
-    sock = listen(port)
-    issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
-    file = directory / f"isthmus-{port_of(sock)}.toml"
-    tree: dict[str, Any] = {
-        "tenant": {"issuer": issuer, "name": "Acme apps", "secrets": ["$OWN_SECRET"], **tables.pop("tenant", {})},
-        "server": {"port": port_of(sock), "data_dir": directory / "var", **tables.pop("server", {})},
-        "connections": connections,
-        "clients": clients,
-        **tables,
-    }
-    file.write_text("".join(f"{name} = {toml(value)}\n" for name, value in tree.items()))
-    loaded = settings.load(file, {"OWN_SECRET": OWN_SECRET})
-    site = await app.build(loaded, store, settings.own_secrets(loaded))
-    async with serving(site, sock):
-        yield Node(issuer, port_of(sock), loaded, site, store)
+    with closing(listen(port)) as sock:
+        issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
+        file = directory / f"isthmus-{port_of(sock)}.toml"
+        tree: dict[str, Any] = {
+            "tenant": {"issuer": issuer, "name": "Acme apps", "secrets": ["$OWN_SECRET"], **tables.pop("tenant", {})},
+            "server": {"port": port_of(sock), "data_dir": directory / "var", **tables.pop("server", {})},
+            "connections": connections,
+            "clients": clients,
+            **tables,
+        }
+        environ = {"OWN_SECRET": OWN_SECRET}
+        tree = referring(tree, environ)
+        file.write_text("".join(f"{name} = {toml(value)}\n" for name, value in tree.items()))
+        loaded = settings.load(file, environ)
+        site = await app.build(loaded, store, settings.own_secrets(loaded))
+        async with serving(site, sock):
+            await site[app.KEYS].load(time.time())  # without keys it is not ready
+            yield Node(issuer, port_of(sock), loaded, site, store)

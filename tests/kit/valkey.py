@@ -44,7 +44,16 @@ class Valkey:
         if binary is None:
             raise RuntimeError("no Redis-compatible server found")
         folder = os.path.dirname(self.socket_path)
-        place = ["--port", str(self.port or 0), "--bind", "127.0.0.1", "--unixsocket", self.socket_path, "--dir", folder]
+        place = [
+            "--port",
+            str(self.port or 0),
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            self.socket_path,
+            "--dir",
+            folder,
+        ]
         keep = ["--save", "", "--appendonly", "no", "--logfile", os.path.join(folder, "log")]
         self._process = subprocess.Popen([binary, *place, *keep, *self.options])
         ends = time.monotonic() + START_SECONDS

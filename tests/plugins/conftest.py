@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from proxy.models import Client, Connection, ConnectionOptions
 from proxy.plugins import Plugins, load
@@ -32,7 +33,7 @@ def connection() -> Connection:
     """A connection with a secret, a display name and an icon."""
     options = ConnectionOptions(
         client_id="rp",
-        client_secret="upstream-secret",
+        client_secret=SecretStr("upstream-secret"),
         discovery_url="https://idp.example/",
         icon_url="https://cdn.example/corp.png",
     )
@@ -42,7 +43,7 @@ def connection() -> Connection:
 @pytest.fixture
 def client() -> Client:
     """A confidential client that leaves its authentication method to the default."""
-    return Client(client_id="webapp", client_secret="s" * 40, redirect_uris=("https://app.example/cb",))
+    return Client(client_id="webapp", client_secret=SecretStr("s" * 40), redirect_uris=("https://app.example/cb",))
 
 
 @pytest.fixture
@@ -59,7 +60,8 @@ def plugins(tmp_path: Path) -> Iterator[Callable[..., Plugins]]:
     def make(files: Mapping[str, str], **others: Any) -> Plugins:
         for name, source in files.items():
             (tmp_path / f"{name}.py").write_text(HEAD + dedent(source), encoding="utf-8")
-        loaded.append(load(Settings(**{"enabled": tuple(files), "folder": tmp_path} | others)))
+        given: dict[str, Any] = {"enabled": tuple(files), "folder": tmp_path, **others}
+        loaded.append(load(Settings(**given)))
         return loaded[-1]
 
     yield make

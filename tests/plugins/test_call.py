@@ -146,23 +146,28 @@ async def _until_answered(runner: Runner) -> Any:
 
 async def test_pl_09_the_queue_is_bounded(runner: Any) -> None:
     """PL-09: with every thread busy, so many calls wait and no more."""
-    gate, busy = threading.Event(), runner()
-    calls = [asyncio.ensure_future(busy.run(lambda: gate.wait(LONG), same)) for _ in range(THREADS + BACKLOG)]
+    gate, begun, busy = threading.Event(), threading.Semaphore(0), runner()
+
+    def hang() -> bool:
+        begun.release()
+        return gate.wait(LONG)
+
+    calls = [asyncio.ensure_future(busy.run(hang, same)) for _ in range(THREADS)]
     try:
-        await _until_full(busy)
+        for _ in range(THREADS):
+            assert await asyncio.to_thread(begun.acquire, timeout=LONG)
+        calls += [asyncio.ensure_future(busy.run(hang, same)) for _ in range(BACKLOG)]
+        await _let_them_queue()
         with pytest.raises(Fault, match=f"not called: {BACKLOG} calls are waiting already"):
             await busy.run(lambda: "one too many", same)
     finally:
         gate.set()
-    assert await asyncio.gather(*calls, return_exceptions=True)
+    assert await asyncio.gather(*calls) == [True] * (THREADS + BACKLOG)
 
 
-async def _until_full(runner: Runner) -> None:
-    """Let the threads take what they can, and fill the queue up behind them."""
-    for _ in range(1000):
-        await asyncio.sleep(0.001)
-        if runner._pool._jobs.qsize() >= BACKLOG:
-            return
+async def _let_them_queue() -> None:
+    for _ in range(5):  # each call is a task that starts a task
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "swallows its cancellation"])

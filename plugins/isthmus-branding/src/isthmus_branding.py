@@ -2,6 +2,8 @@
 
 The settings are a table of clients, each a table of connections; ``*`` stands for any. A special entry wins over a
 general one, field by field: the client's name counts for more than the connection's.
+
+The hook is ``async`` although it waits for nothing: that spares the way through a thread.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class Branding:
         }
 
     @hookimpl
-    def isthmus_connection_button(self, connection: Connection, client: Client) -> Mapping[str, str] | None:
+    async def isthmus_connection_button(self, connection: Connection, client: Client) -> Mapping[str, str] | None:
         """The fields that are set for this client and connection, the most special last."""
         fields: dict[str, str] = {}
         for client_id in (ANY, client.client_id):

@@ -28,16 +28,18 @@ def _connection(name: str) -> Connection:
         ("webapp", "other", "Log in", "any"),
     ],
 )
-def test_the_most_special_entry_wins_field_by_field(client: str, connection: str, name: str, icon: str) -> None:
+async def test_the_most_special_entry_wins_field_by_field(client: str, connection: str, name: str, icon: str) -> None:
     """Client and connection, then client, then connection, then any."""
-    button = Branding({"buttons": BUTTONS}).isthmus_connection_button(_connection(connection), Client(client_id=client))
+    button = await Branding({"buttons": BUTTONS}).isthmus_connection_button(
+        _connection(connection), Client(client_id=client)
+    )
     assert button == {"display_name": name, "icon_url": f"https://cdn.example/{icon}.png"}
 
 
 @pytest.mark.parametrize("settings", [{}, {"buttons": {"other": {"corp": {"display_name": "X"}}}}])
-def test_a_button_without_an_entry_stays_as_it_is(settings: dict[str, Any]) -> None:
+async def test_a_button_without_an_entry_stays_as_it_is(settings: dict[str, Any]) -> None:
     """Nothing set means no opinion."""
-    assert Branding(settings).isthmus_connection_button(_connection("corp"), Client(client_id="webapp")) is None
+    assert await Branding(settings).isthmus_connection_button(_connection("corp"), Client(client_id="webapp")) is None
 
 
 @pytest.mark.parametrize(

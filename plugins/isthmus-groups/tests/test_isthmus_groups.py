@@ -17,9 +17,9 @@ from isthmus_groups import Groups
     ],
     ids=["default", "another", "none"],
 )
-def test_asks_for_its_scope(settings: dict[str, str], asked: tuple[str, ...] | None) -> None:
+async def test_asks_for_its_scope(settings: dict[str, str], asked: tuple[str, ...] | None) -> None:
     """The scope is added to those the plugins before asked for; an empty one leaves them as they are."""
-    assert Groups(settings).isthmus_request_scopes(("openid",)) == asked
+    assert await Groups(settings).isthmus_request_scopes(("openid",)) == asked
 
 
 @pytest.mark.parametrize(
@@ -36,22 +36,26 @@ def test_asks_for_its_scope(settings: dict[str, str], asked: tuple[str, ...] | N
     ],
     ids=["list", "tuple", "one name", "doubles", "emptied", "null", "another claim", "absent"],
 )
-def test_the_attribute_is_what_the_claim_says_now(claims: dict[str, Any], groups: tuple[str, ...] | None) -> None:
+async def test_the_attribute_is_what_the_claim_says_now(claims: dict[str, Any], groups: tuple[str, ...] | None) -> None:
     """A list or a single name replaces the attribute; an absent claim clears it (None)."""
     plugin = Groups({"claim": "roles", "attribute": "teams"})
-    assert plugin.isthmus_map_profile(claims) == {"teams": groups}
+    assert await plugin.isthmus_map_profile(claims) == {"teams": groups}
 
 
 @pytest.mark.parametrize("value", [7, {"a": 1}, [1], ["a", None], True])
-def test_a_claim_that_is_no_list_of_names_is_a_fault(value: Any) -> None:
+async def test_a_claim_that_is_no_list_of_names_is_a_fault(value: Any) -> None:
     """Nobody is given groups out of something that is none."""
     with pytest.raises(TypeError, match="not a list of names"):
-        Groups({}).isthmus_map_profile({"groups": value})
+        await Groups({}).isthmus_map_profile({"groups": value})
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
-    [({"clam": "x"}, "unknown key clam"), ({"claim": 1}, "claim must be text"), ({"attribute": ""}, "attribute must be")],
+    [
+        ({"clam": "x"}, "unknown key clam"),
+        ({"claim": 1}, "claim must be text"),
+        ({"attribute": ""}, "attribute must be"),
+    ],
 )
 def test_settings_it_does_not_understand_are_refused(settings: dict[str, Any], told: str) -> None:
     """A misspelt key or a wrong type is named, at the start."""

@@ -1,0 +1,244 @@
+"""Guards connections below HTTP. aiohttp has no deadline for a request that is still arriving, nor for an answer that
+nobody reads (and a transport that is closed with bytes in its buffer waits for ever).
+
+    head    first byte to end of headers, and the first request of a new connection
+    body    the whole of it, and a least rate after a few seconds
+    stall   an answer of which no byte leaves
+    idle    between requests
+    caps    connections in all and of one address; pipelined requests (aiohttp queues 32 and stops reading)
+
+One look over all connections a tick costs less than timers for each request. A request that is no HTTP is answered
+with a plain text that does not repeat it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.web import logs, metrics
+from proxy.web.client_address import Proxies
+from proxy.web.refusals import refusal
+
+KILOBYTE = 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Deadlines in seconds, sizes in bytes (reliability: nginx's are the outer limit)."""
+
+    head: float = 10
+    body: float = 30
+    rate: float = KILOBYTE
+    rate_after: float = 5
+    stall: float = 30
+    idle: float = 75
+    connections: int = 4000
+    per_address: int = 200
+    target: int = 8 * KILOBYTE
+    field: int = 32 * KILOBYTE
+    fields: int = 100
+    linger: float = 1
+
+    @property
+    def tick(self) -> float:
+        """Seconds between two looks."""
+        return min(1.0, self.head / 4, self.body / 4, self.stall / 4)
+
+
+class Connection(RequestHandler):
+    """One connection: aiohttp's protocol, and since when it waits for what."""
+
+    __slots__ = ("_address", "_guard", "_head_since", "_body", "_body_since", "_body_bytes", "_stall", "_wire", "_broken")
+
+    def __init__(self, guard: Guard, **options: Any) -> None:
+        super().__init__(guard, **options)
+        self._guard = guard
+        self._head_since: float | None = None
+        self._body: StreamReader | None = None
+        self._body_since = 0.0
+        self._body_bytes = 0
+        self._stall = (0, 0.0)
+        self._wire: asyncio.Transport | None = None
+        self._address = ""
+        self._broken = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it; one too many is closed without a word."""
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        if isinstance(transport, asyncio.Transport):
+            self._wire = transport
+        if not self._guard.admit(self):
+            transport.abort()  # type: ignore[attr-defined]  # every transport of a server has it
+            return
+        self._head_since = self._loop.time()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget it."""
+        self._guard.forget(self)
+        self._body = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note what the bytes belong to. What follows a broken request is thrown away."""
+        if self._broken:
+            return
+        before = self._request_count
+        if self._body is not None:
+            self._body_bytes += len(data)
+        super().data_received(data)
+        if self._request_count != before:
+            self._head_since = None
+            self._await_body()
+        elif self._head_since is None and self._waiter is not None and self._body is None:
+            self._head_since = self._loop.time()
+
+    def _await_body(self) -> None:
+        """The newest request's headers are complete; its body may not be."""
+        if not self._messages:
+            return
+        payload = self._messages[-1][1]
+        if payload is EMPTY_PAYLOAD or payload.is_eof():
+            self._body = None
+        elif payload is not self._body:
+            self._body, self._body_since, self._body_bytes = payload, self._loop.time(), 0
+
+    def overdue(self, now: float, limits: Limits) -> str:
+        """Which deadline has passed, if any."""
+        if self._stalls(now, limits.stall):
+            return "stall"
+        if self._head_since is not None and now - self._head_since > limits.head:
+            return "head"
+        return self._late_body(now, limits)
+
+    def _late_body(self, now: float, limits: Limits) -> str:
+        if self._body is None:
+            return ""
+        if self._body.is_eof():
+            self._body = None
+            return ""
+        age = now - self._body_since
+        if age > limits.body:
+            return "body"
+        # While we do not read, the rate is ours and not theirs.
+        slow = age > limits.rate_after and self._body_bytes < age * limits.rate and not self._reading_paused
+        return "rate" if slow else ""
+
+    def _stalls(self, now: float, most: float) -> bool:
+        size = 0 if self._wire is None else self._wire.get_write_buffer_size()
+        if size == 0 or size != self._stall[0]:
+            self._stall = (size, now)
+            return False
+        return now - self._stall[1] > most
+
+    def cut(self) -> None:
+        """End it now, whatever is in its buffers."""
+        self._force_close = True
+        if self._wire is not None:
+            self._wire.abort()
+
+    def log_exception(self, *args: Any, **_: Any) -> None:
+        """aiohttp's own complaints, without the offending bytes, seldom."""
+        logs.seldom("connection_fault", detail=str(args[0]) if args else "")
+
+    def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+        """The answer to what the parser refused."""
+        status = _status(err_info.exc, self.max_line_size)
+        self._broken = True
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            metrics.turned_away("parser")
+            logs.seldom("malformed_request", status=status, client=self._address, reason=type(err_info.exc).__name__)
+            response = refusal(request, status, self._guard.issuer)
+            response.force_close()
+            await response.prepare(request)
+            await response.write_eof()
+            await self._linger()
+            return response
+
+        return answer
+
+    async def _linger(self) -> None:
+        """Read on for a moment: closing on unread bytes resets the connection, and the answer would be lost."""
+        wire = self._wire
+        if wire is None or not wire.can_write_eof():
+            return
+        wire.write_eof()
+        deadline = self._loop.time() + self._guard.limits.linger
+        while self.transport is not None and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+
+
+def _status(error: BaseException, target_limit: int) -> int:
+    if isinstance(error, LineTooLong):
+        return 414 if error.args[1:2] == (target_limit,) else 431
+    return 431 if "Too many headers" in str(error) else 400
+
+
+class Guard(web.Server):
+    """The listening side: makes connections, counts them, looks over them."""
+
+    def __init__(self, handler: Any, *, limits: Limits, proxies: Proxies, issuer: str, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self.limits, self.issuer = limits, issuer
+        self._proxies = proxies
+        self._alive: set[Connection] = set()
+        self._by_address: Counter[str] = Counter()
+        self._look: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> Connection:
+        """A new connection's protocol."""
+        limits = self.limits
+        return Connection(
+            self,
+            loop=self._loop,
+            keepalive_timeout=limits.idle,
+            max_line_size=limits.target,
+            max_field_size=limits.field,
+            max_headers=limits.fields,
+            lingering_time=limits.linger,
+            **self._kwargs,
+        )
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether there is room. A trusted proxy brings many people: only the cap of all holds for it."""
+        address = connection._address
+        full = len(self._alive) >= self.limits.connections
+        crowd = self._by_address[address] >= self.limits.per_address and not self._proxies.trusts(address)
+        if full or crowd:
+            metrics.cut("full" if full else "per_address")
+            logs.seldom("connection_refused", reason="full" if full else "per_address", client=address)
+            return False
+        self._alive.add(connection)
+        self._by_address[address] += 1
+        if self._look is None:
+            self._look = self._loop.call_later(self.limits.tick, self._inspect)
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has ended."""
+        if connection not in self._alive:
+            return
+        self._alive.discard(connection)
+        self._by_address[connection._address] -= 1
+        if self._by_address[connection._address] <= 0:
+            del self._by_address[connection._address]
+
+    def _inspect(self) -> None:
+        now = self._loop.time()
+        for connection in tuple(self._alive):
+            if reason := connection.overdue(now, self.limits):
+                metrics.cut(reason)
+                logs.seldom("connection_cut", reason=reason, client=connection._address)
+                connection.cut()
+        self._look = self._loop.call_later(self.limits.tick, self._inspect) if self._alive else None
