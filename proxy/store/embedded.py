@@ -202,6 +202,10 @@ def _before_exec() -> Callable[[], None]:
     return prepare
 
 
+def _open_private(path: Path) -> IO[bytes]:
+    return open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
 def _try_lock(lock: IO[bytes]) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,7 +216,7 @@ def _try_lock(lock: IO[bytes]) -> bool:
 
 async def _take_lock(path: Path) -> IO[bytes]:
     """The lock of a data directory. Raises ``Misconfigured`` if a living owner has it."""
-    lock = open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+    lock = _open_private(path)
     ends = time.monotonic() + LEAVE_SECONDS
     while not _try_lock(lock):
         lock.seek(0)
@@ -268,7 +272,7 @@ def watch(parent: int, command: list[str], *, every: float = 0.2) -> int:
 
     For systems whose kernel does not offer that. Answers the command's exit status.
     """
-    child = subprocess.Popen(command, close_fds=False)
+    child = subprocess.Popen(command, close_fds=False)  # noqa: S603 - the command is our own
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     while child.poll() is None:

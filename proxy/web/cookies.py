@@ -1,6 +1,6 @@
 """Cookies, read as raw bytes and written strictly.
 
-Reading follows RFC 6265 5.4 backwards: pairs are split at ``;``, trimmed of blank and tab alone, and only the exact name
+Reading is RFC 6265 5.4 backwards: pairs are split at ``;``, trimmed of blank and tab alone, and only the exact name
 counts. A Unicode blank before ``__Host-`` is part of another name, and one name with two values is nobody's.
 """
 

@@ -82,7 +82,7 @@ class Gate:
             response = self._refuse(request, refused)
         except web.HTTPException as answer:
             response = raised = answer
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # logged with its place; nobody hears more than 500
             response = self._failed(request, error)
         self._account(request, response, time.perf_counter() - started)
         if raised is not None:

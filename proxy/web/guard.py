@@ -14,6 +14,7 @@ with a plain text that does not repeat it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -57,7 +58,18 @@ class Limits:
 class Connection(RequestHandler):
     """One connection: aiohttp's protocol, and since when it waits for what."""
 
-    __slots__ = ("_address", "_guard", "_head_since", "_body", "_body_since", "_body_bytes", "_stall", "_wire", "_broken")
+    __slots__ = (
+        "_address",
+        "_body",
+        "_body_bytes",
+        "_body_since",
+        "_broken",
+        "_ended",
+        "_guard",
+        "_head_since",
+        "_stall",
+        "_wire",
+    )
 
     def __init__(self, guard: Guard, **options: Any) -> None:
         super().__init__(guard, **options)
@@ -70,6 +82,7 @@ class Connection(RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._address = ""
         self._broken = False
+        self._ended: asyncio.Event | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it; one too many is closed without a word."""
@@ -87,6 +100,8 @@ class Connection(RequestHandler):
         """Forget it."""
         self._guard.forget(self)
         self._body = None
+        if self._ended is not None:
+            self._ended.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -174,9 +189,10 @@ class Connection(RequestHandler):
         if wire is None or not wire.can_write_eof():
             return
         wire.write_eof()
-        deadline = self._loop.time() + self._guard.limits.linger
-        while self.transport is not None and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
+        self._ended = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._guard.limits.linger):
+                await self._ended.wait()
 
 
 def _status(error: BaseException, target_limit: int) -> int:

@@ -3,9 +3,9 @@
     event    what happened: a name from a fixed set, and fields
     seldom   the same, at most once a second for each name: for what a stranger can cause at will
 
-A field whose name is that of a secret is hidden, texts are cut to 200 characters, control characters are escaped by JSON
-itself. Lines go to a thread through a bounded queue: with a pipe that nobody reads they are dropped and counted, and
-requests go on. Records of the standard library's logging take the same way; those of libraries from WARNING on only,
+A field whose name is that of a secret is hidden, texts are cut to 200 characters, control characters are escaped by
+JSON itself. Lines go to a thread through a bounded queue: with a pipe that nobody reads they are dropped and counted,
+and requests go on. Records of the standard library's logging take the same way; those of libraries from WARNING on only,
 since they say more than they should below that.
 """
 
@@ -28,9 +28,12 @@ from proxy.web.log_writer import Writer
 LONGEST: Final = 200
 FRAMES: Final = 12
 SECRETS: Final = frozenset(
-    "access_token assertion authorization browser client_assertion client_secret code code_challenge code_verifier "
-    "cookie cookies id_token id_token_hint logout_token nonce password query referer refresh_token request secret "
-    "secrets set-cookie state token url".split()
+    {
+        "access_token", "assertion", "authorization", "browser", "client_assertion", "client_secret",
+        "code", "code_challenge", "code_verifier", "cookie", "cookies", "id_token", "id_token_hint",
+        "logout_token", "nonce", "password", "query", "referer", "refresh_token", "request", "secret",
+        "secrets", "set-cookie", "state", "token", "url",
+    }
 )
 """Field names whose values are never written. An address is among them: its query may hold any of the others."""
 OPAQUE: Final = re.compile(r"[A-Za-z0-9_\-+=~]{24,}")
@@ -41,7 +44,7 @@ LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggin
 _request_id: ContextVar[str] = ContextVar("isthmus_request_id", default="")
 _quiet: dict[str, tuple[int, int]] = {}
 Fields = MutableMapping[str, Any]
-ExcInfo = BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | bool
+Told = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def begin(request_id: str) -> None:
@@ -116,7 +119,8 @@ class _Bridge(logging.Handler):
         fields.update(logger=record.name, exc_info=record.exc_info)
         level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
         own = record.name.startswith("isthmus")
-        _write(level if level in LEVELS else "info", scrub(record.getMessage()), fields, seldom_by="" if own else record.name)
+        level = level if level in LEVELS else "info"
+        _write(level, scrub(record.getMessage()), fields, seldom_by="" if own else record.name)
 
 
 class _Output:
@@ -127,7 +131,7 @@ class _Output:
 
 
 def configure(level: str, stream: TextIO) -> None:
-    """Write to ``stream`` from now on: JSON, or plain lines on a terminal. Call it once in each process, after a fork."""
+    """Write to ``stream`` from now on: JSON, or plain lines on a terminal. Once in each process, after a fork."""
     close()
     _Output.writer = Writer(stream)
     render = _as_text if stream.isatty() else _as_json
@@ -156,7 +160,7 @@ def dropped() -> int:
     return _Output.writer.dropped if _Output.writer is not None else 0
 
 
-def event(name: str, *, level: str = "info", exc_info: ExcInfo | None = None, **fields: Any) -> None:
+def event(name: str, *, level: str = "info", exc_info: BaseException | Told | None = None, **fields: Any) -> None:
     """One line: ``name`` from a fixed set, and fields. An exception is told by type, place and scrubbed words."""
     if exc_info is not None:
         fields["exc_info"] = exc_info

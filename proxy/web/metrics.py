@@ -1,5 +1,5 @@
-"""Prometheus metrics. Labels come from fixed sets: route patterns, methods, statuses, words of ours; never a path, an id
-or anything a stranger can choose.
+"""Prometheus metrics. Labels come from fixed sets: route patterns, methods, statuses, words of ours; never a path, an
+id or anything a stranger can choose.
 
 With more than one worker the library keeps its counts in files, so that any worker answers for all. It decides that
 when it is first imported, by an environment variable: so nothing imports this module before ``serve`` has set it.
@@ -24,7 +24,7 @@ REGISTRY: Final = CollectorRegistry()
 REQUESTS = Counter("isthmus_requests", "Requests answered", ("route", "method", "status"), registry=REGISTRY)
 SECONDS = Histogram("isthmus_request_seconds", "Time to answer", ("route",), buckets=BUCKETS, registry=REGISTRY)
 IN_FLIGHT = Gauge("isthmus_in_flight", "Requests running", registry=REGISTRY, multiprocess_mode="livesum")
-TURNED_AWAY = Counter("isthmus_turned_away", "Requests refused before the site saw them", ("reason",), registry=REGISTRY)
+TURNED_AWAY = Counter("isthmus_turned_away", "Requests the site never saw", ("reason",), registry=REGISTRY)
 CUT = Counter("isthmus_connections_cut", "Connections ended by a limit", ("reason",), registry=REGISTRY)
 UPSTREAM = Counter("isthmus_upstream_errors", "Calls to tenants that failed", ("reason",), registry=REGISTRY)
 LOGINS = Counter("isthmus_logins", "Logins that came back from a tenant", ("outcome",), registry=REGISTRY)

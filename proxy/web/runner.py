@@ -46,8 +46,8 @@ class Serving:
     issuer: str
     doors: Mapping[str, Door] = field(default_factory=dict)
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
-    limits: Limits = Limits()
-    capacity: Capacity = Capacity()
+    limits: Limits = field(default_factory=Limits)
+    capacity: Capacity = field(default_factory=Capacity)
     farewell: Farewell = Farewell()
     tls: ssl.SSLContext | None = None
 

@@ -17,7 +17,7 @@ import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 FAULT = 2
+BACKLOG = 1024
 Build = Callable[[Settings, Store, Sequence[bytes]], Awaitable["web.Application"]]
 
 
@@ -58,22 +59,25 @@ def main(settings: Settings, build: Build, workers: int | None = None) -> int:
                 return run(one_process(settings, build, secrets, sockets, tls), settings)
             return _many(settings, build, secrets, sockets, tls, count)
     except Misconfigured as fault:
-        print(fault, file=sys.stderr)
-        return FAULT
+        return at_fault(fault)
 
 
-def run(work: Awaitable[int], settings: Settings) -> int:
+def run(work: Coroutine[None, None, int], settings: Settings) -> int:
     """Run ``work`` on a fresh loop, uvloop where there is one, with the logs on standard output."""
     logs.configure(settings.server.log_level, sys.stdout)
-
-    async def whole() -> int:
-        return await work
-
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(whole())
+            return runner.run(work)
+    except Misconfigured as fault:
+        return at_fault(fault)
     finally:
         logs.close()
+
+
+def at_fault(fault: Misconfigured) -> int:
+    """Tell the operator on standard error, a line for each problem; answers the exit status."""
+    sys.stderr.write(f"{fault}\n")
+    return FAULT
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -168,5 +172,34 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 @contextlib.contextmanager
-def _closing(sock: socket.socket | None) -> AsyncIterator[None]:  # pragma: no cover
-    yield
+def opened(settings: Settings) -> Iterator[Sockets]:
+    """The sockets of the configuration, closed at the end. Raises Misconfigured when an address is taken."""
+    server = settings.server
+    public = bind(server.host, server.port, "server.port")
+    with contextlib.ExitStack() as stack:
+        stack.callback(public.close)
+        internal = None
+        if server.internal_port is not None:
+            internal = bind(server.host, server.internal_port, "server.internal_port")
+            stack.callback(internal.close)
+        yield Sockets(public, internal)
+
+
+def bind(host: str, port: int, key: str) -> socket.socket:
+    """A socket bound to ``host`` and ``port``; it listens when it is served. Raises Misconfigured."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, proto)
+    except OSError as error:
+        remedy = f"{host} is no address ({error.strerror})"
+        raise Misconfigured(Problem("configuration", "server.host", remedy)) from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        taken = error.errno == errno.EADDRINUSE
+        remedy = f"{host}:{port} is in use; stop what listens there or choose another port" if taken else str(error)
+        raise Misconfigured(Problem("configuration", key, remedy)) from None
+    return sock

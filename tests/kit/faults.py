@@ -15,15 +15,17 @@ class FaultProxy:
     """Set the fields at any time; ``requests`` counts the pieces that came from the near side.
 
     ``target`` is a port on loopback or the path of a unix socket. ``latency`` delays each piece of the answer.
-    ``hold``: accept and read, pass nothing on. ``refuse``: reset whoever connects. ``cut_after``: that many pieces of
-    answer still pass (0: none); the next one is swallowed and the connection cut, after the far side did its work.
+    ``hold``: accept and read, pass nothing on. ``refuse``: reset whoever connects. ``swallow``: that many of the coming
+    pieces of answer are lost and their connections cut, after the far side did its work; ``cut_after`` pieces pass
+    first.
     """
 
     target: int | str
     latency: float = 0.0
     hold: bool = False
     refuse: bool = False
-    cut_after: int | None = None
+    swallow: int = 0
+    cut_after: int = 0
     port: int = 0
     requests: int = 0
     accepted: int = 0
@@ -80,16 +82,23 @@ class FaultProxy:
             while piece := await far_in.read(65536):
                 if self.latency:
                     await asyncio.sleep(self.latency)
-                if self.cut_after == 0:
+                if self._swallows():
                     break
-                if self.cut_after is not None:
-                    self.cut_after -= 1
                 if not self.hold:
                     near_out.write(piece)
                     await near_out.drain()
         except OSError:
             pass  # one side is gone: so is the connection
         near_out.transport.abort()
+
+    def _swallows(self) -> bool:
+        if self.swallow and self.cut_after:
+            self.cut_after -= 1
+            return False
+        if not self.swallow:
+            return False
+        self.swallow -= 1
+        return True
 
     async def close(self) -> None:
         """End every connection and task."""

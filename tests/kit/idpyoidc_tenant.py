@@ -31,7 +31,8 @@ from idpyoidc.server.user_info import UserInfo as People
 from proxy.lab.listen import listen, port_of, serving
 from proxy.lab.people import PEOPLE
 
-CLIENT_ID, CLIENT_SECRET = "isthmus-at-idpy", "the secret idpyoidc knows us by, quite long"
+CLIENT_ID = "isthmus-at-idpy"
+CLIENT_SECRET = "known-to-idpyoidc-which-does-not-unquote-Basic"  # RFC 6749 2.3.1 says it must
 PERSON = {who.sub: dict(who.claims) for who in PEOPLE}
 KEYS = [{"type": "RSA", "use": ["sig"]}]
 

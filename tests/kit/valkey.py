@@ -1,4 +1,4 @@
-"""A real Redis-compatible server for tests, empty and without persistence, on a unix socket and, if asked, a TCP port."""
+"""A real Redis-compatible server for tests: empty, forgets all, on a unix socket and, if asked, a TCP port."""
 
 from __future__ import annotations
 

@@ -32,15 +32,25 @@ asyncio.run(main())
 """
 
 
+def start(code: str, *arguments: str) -> tuple[subprocess.Popen[str], int]:
+    """A Python process that runs ``code``, and the process id it prints first."""
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill -9, and collect what is left."""
+    process.kill()
+    process.communicate()
+
+
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that runs an embedded server, and the server's process id."""
-    process = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield process, int(process.stdout.readline())
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    process, pid = start(PARENT, str(tmp_path))
+    yield process, pid
+    end(process)
 
 
 def running(pid: int) -> bool:
@@ -161,7 +171,7 @@ async def test_ctrl_c_does_not_reach_the_server(parent: tuple[subprocess.Popen[s
 
 WATCHED = """
 import os, subprocess, sys
-watcher = "import sys; from proxy.store.embedded import watch; sys.exit(watch(int(sys.argv[1]), sys.argv[2:], every=0.02))"
+watcher = "import sys; from proxy.store.embedded import watch; watch(int(sys.argv[1]), sys.argv[2:], every=0.02)"
 command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
 subprocess.Popen([sys.executable, "-c", watcher, str(os.getpid()), *command]).wait()
 """
@@ -169,12 +179,8 @@ subprocess.Popen([sys.executable, "-c", watcher, str(os.getpid()), *command]).wa
 
 async def test_the_watcher_ends_what_it_watches() -> None:
     """Where the kernel does not tell of a parent's end, the watcher notices it."""
-    process = subprocess.Popen([sys.executable, "-c", WATCHED], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    pid = int(process.stdout.readline())
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    process, pid = start(WATCHED)
+    end(process)
     await gone(pid)
 
 

@@ -122,7 +122,8 @@ def test_rs_01_a_guarded_server_is_taken(url: str, allow_open: bool) -> None:
 
 async def test_rs_01_the_password_is_sent(seal: Seal) -> None:
     """RS-01: with user and password in the address the store works, with a wrong one it is unavailable."""
-    with valkey("--user", "app on >right ~isthmus:* +@all", "--user", "default on nopass ~* +@all", tcp=True) as server:
+    with valkey(tcp=True) as server:
+        server.command("ACL", "SETUSER", "app", "on", ">right", "~isthmus:*", "+@all")
         right = RedisStore(f"redis://app:right@127.0.0.1:{server.port}/0", seal)
         await right.put(CODE, {"n": 1}, 60)
         wrong = RedisStore(f"redis://app:wrong@127.0.0.1:{server.port}/0", seal)
@@ -147,7 +148,8 @@ async def test_rs_06_a_server_that_evicts_is_named(redis_store: RedisStore, serv
 
 async def test_rs_06_not_allowed_to_look_is_a_warning(seal: Seal) -> None:
     """RS-06: where the account may not ask the server, the check says that it could not see."""
-    with valkey("--user", "app on >right ~* +@all -info", tcp=True) as server:
+    with valkey(tcp=True) as server:
+        server.command("ACL", "SETUSER", "app", "on", ">right", "~*", "+@all", "-info")
         store = RedisStore(f"redis://app:right@127.0.0.1:{server.port}/0", seal)
         found = await store.check()
         await store.close()

@@ -1,0 +1,272 @@
+"""The way back: what a tenant's answer becomes, and what it may not become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from proxy.bridge import transaction as trips
+from proxy.bridge.arrival import Arrival
+from proxy.bridge.session import Sessions, session_key
+from proxy.downstream.authorize import AuthorizeRequest
+from proxy.features import Answer, Request
+from proxy.models import Client, Connection, Identity, Session, Transaction, Wishes
+from proxy.oidc.errors import Shown, Unavailable, UpstreamError
+from proxy.plugins import Mapped
+from proxy.store import Op, Put, Store, key
+from proxy.store.memory import MemoryStore
+
+NOW = 1_800_000_000.0
+BROWSER = "b" * 43
+ASKED = AuthorizeRequest("webapp", "https://app.example/cb", ("openid",), state="s")
+
+
+def connection(name: str, **options: Any) -> Connection:
+    plain = {"client_id": "i", "discovery_url": "https://idp.example", **options}
+    return Connection.model_validate({"name": name, "enabled_clients": ["webapp"], "options": plain})
+
+
+CLIENT = Client.model_validate({"client_id": "webapp", "redirect_uris": ["https://app.example/cb"]})
+
+
+@dataclass
+class Tenant:
+    """Stands for the upstream shore: says who came back, or raises."""
+
+    says: Identity | Exception = Identity("corp", "https://idp.example", "ada", {"name": "Ada"}, sid="up-1")
+
+    async def finish(self, *args: object, **kwargs: object) -> Identity:
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+class Profiles:
+    """Stands for the plugins: the claims as they are."""
+
+    async def map_profile(self, connection: Connection, client: Client, claims: Mapping[str, Any]) -> Mapped:
+        return Mapped(claims, {name: "isthmus" for name in claims})
+
+
+@dataclass
+class World:
+    """An arrival with everything around it."""
+
+    store: Store = field(default_factory=MemoryStore)
+    tenant: Tenant = field(default_factory=Tenant)
+    connections: dict[str, Connection] = field(default_factory=lambda: {"corp": connection("corp")})
+    clients: dict[str, Client] = field(default_factory=lambda: {"webapp": CLIENT})
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions(self.store, self.connections, idle=1000, absolute=10_000)
+
+    @property
+    def arrival(self) -> Arrival:
+        return Arrival(
+            "https://sso.example/",
+            self.store,
+            self.sessions,
+            self.tenant,  # type: ignore[arg-type]  # a stand-in with the one method that is asked
+            Profiles(),  # type: ignore[arg-type]  # likewise
+            self.connections,
+            self.clients,
+            code_for,
+            lambda uri, state, error: Answer(redirect=f"{uri}?error={error.code}&state={state}"),
+        )
+
+    async def trip(self, **changes: Any) -> Transaction:
+        trip = Transaction("t" * 43, ASKED.as_value(), "webapp", int(NOW), connection="corp", wishes=Wishes())
+        await self.store.run(trips.save(BROWSER, replace(trip, **changes)))
+        return replace(trip, **changes)
+
+    async def arrive(self, now: float = NOW, **changes: Any) -> Answer:
+        request = Request("GET", "/login/callback", {"state": "t" * 43, "code": "c"}, {}, now, browser=BROWSER)
+        return await self.arrival.arrive(replace(request, **changes))
+
+    async def login(self, now: float = NOW, **changes: Any) -> Session:
+        await self.trip(**changes)
+        answer = await self.arrive(now)
+        assert answer.sign_in is not None
+        session = await self.sessions.load(answer.sign_in.cookie, now)
+        assert session is not None
+        return session
+
+
+def code_for(request: AuthorizeRequest, session: Session) -> tuple[str, tuple[Op, ...]]:
+    return f"{request.redirect_uri}?code={session.sid}", (Put(key("code", session.sid), {"sid": session.sid}, 60),)
+
+
+async def codes_and_sessions(world: World, session: Session) -> tuple[bool, bool]:
+    code, found = await world.store.get(key("code", session.sid)), await world.store.get(session_key(session.sid))
+    return code is not None, found is not None
+
+
+async def test_a_login_becomes_a_session_and_a_code() -> None:
+    """Session, code and cookie; the person is named by connection and subject."""
+    world = World()
+    session = await world.login()
+    assert session.user_id == "oidc|corp|ada" and session.profile == {"name": "Ada"} and session.upstream_sid == "up-1"
+    assert await codes_and_sessions(world, session) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"params": {}}, "no_transaction"),
+        ({"params": {"state": ""}}, "no_transaction"),
+        ({"params": {"state": "unknown"}}, "no_transaction"),
+        ({"browser": ""}, "no_transaction"),
+        ({"browser": "x" * 43}, "no_transaction"),
+        ({"path": "/login/callback/corp"}, "wrong_callback"),
+        ({"path": "/login/callback/other"}, "wrong_callback"),
+    ],
+)
+async def test_cb_01_cb_02_an_answer_to_no_login_of_this_browser_is_refused(
+    changes: dict[str, Any], reason: str
+) -> None:
+    """CB-01, CB-02: no state, unknown state, another browser, another connection's address."""
+    world = World()
+    await world.trip()
+    with pytest.raises(Shown) as refused:
+        await world.arrive(**changes)
+    assert refused.value.reason == reason
+
+
+async def test_cb_03_cb_19_the_second_answer_is_refused_and_the_first_session_lives() -> None:
+    """CB-03, CB-19: reload and back button neither log in again nor log out."""
+    world = World()
+    session = await world.login()
+    with pytest.raises(Shown) as refused:
+        await world.arrive()
+    assert refused.value.reason == "state_reuse"
+    assert await codes_and_sessions(world, session) == (True, True)
+
+
+async def test_cb_17_a_trip_that_never_left_cannot_come_back() -> None:
+    """CB-17: the login page's own transaction is no proof of a login."""
+    world = World()
+    await world.trip(connection="")
+    with pytest.raises(Shown) as refused:
+        await world.arrive()
+    assert refused.value.reason == "wrong_stage"
+
+
+@pytest.mark.parametrize("gone", ["connection", "client", "enabled", "address"])
+async def test_rp_21_what_was_taken_away_meanwhile_does_not_come_back(gone: str) -> None:
+    """RP-21: connection, client, their link and the redirect URI are checked again when the person returns."""
+    world = World()
+    await world.trip()
+    if gone == "connection":
+        del world.connections["corp"]
+    elif gone == "client":
+        del world.clients["webapp"]
+    elif gone == "enabled":
+        world.connections["corp"] = world.connections["corp"].model_copy(update={"enabled_clients": ()})
+    else:
+        world.clients["webapp"] = CLIENT.model_copy(update={"redirect_uris": ("https://app.example/new",)})
+    with pytest.raises(Shown) as refused:
+        await world.arrive()
+    assert refused.value.status == (400 if gone == "address" else 403)
+
+
+async def test_rp_19_another_issuer_for_a_known_person_is_refused_and_leaves_nothing() -> None:
+    """RP-19: the person's record binds the issuer of the first login."""
+    world = World()
+    await world.login()
+    world.tenant.says = Identity("corp", "https://evil.example", "ada", {})
+    await world.store.drop(trips.last_login(BROWSER))
+    await world.trip()
+    with pytest.raises(UpstreamError) as refused:
+        await world.arrive()
+    assert refused.value.reason == "issuer_changed"
+
+
+async def test_rp_30_another_person_in_the_same_browser_ends_the_first_session() -> None:
+    """RP-30, SE-21: B's login ends A's session; nothing is merged."""
+    world = World()
+    ada = await world.login()
+    world.tenant.says = Identity("corp", "https://idp.example", "bob", {"name": "Bob"})
+    bob = await world.login()
+    assert bob.sid != ada.sid and bob.user_id == "oidc|corp|bob"
+    assert await world.store.get(session_key(ada.sid)) is None
+
+
+async def test_the_same_person_keeps_the_sid_and_gets_a_later_login_time() -> None:
+    """Two logins within one second: same sid, ``auth_time`` strictly later, in whole seconds."""
+    world = World()
+    first, second = await world.login(), await world.login()
+    assert second.sid == first.sid and second.auth_time == first.auth_time + 1
+
+
+async def test_cb_09_a_session_of_the_same_trip_is_known_without_its_cookie() -> None:
+    """CB-09: tabs that return by cross-site POST, without the session cookie, share one session."""
+    world = World()
+    first = await world.login(previous={})
+    assert (await world.login(previous={})).sid == first.sid
+
+
+async def test_lo_06_a_session_that_ended_meanwhile_is_not_revived_by_a_login() -> None:
+    """LO-06: the new login gets a sid of its own, so tokens of the ended session stay dead."""
+    world = World()
+    first = await world.login()
+    await world.store.drop(session_key(first.sid))
+    second = await world.login()
+    assert second.sid != first.sid
+    assert await world.store.get(session_key(first.sid)) is None
+    assert await codes_and_sessions(world, second) == (True, True)
+
+
+async def test_rp_29_a_login_that_is_too_old_is_told_to_the_client() -> None:
+    """RP-29: ``login_required``, by redirect; no session, no code."""
+    world = World(tenant=Tenant(UpstreamError("login_required", "too old", reason="stale_login")))
+    await world.trip()
+    answer = await world.arrive()
+    assert answer.redirect == "https://app.example/cb?error=login_required&state=s" and answer.sign_in is None
+
+
+async def test_ft_34_while_the_keys_cannot_be_had_a_reload_may_succeed() -> None:
+    """FT-34: the front channel's transaction is kept; once the keys are back the same answer logs in."""
+    down = UpstreamError("temporarily_unavailable", "keys", reason="keys_unavailable", status=503)
+    world = World(tenant=Tenant(down))
+    await world.trip()
+    with pytest.raises(UpstreamError):
+        await world.arrive(method="POST")
+    world.tenant.says = Identity("corp", "https://idp.example", "ada", {})
+    assert (await world.arrive(method="POST")).sign_in is not None
+
+
+async def test_a_failed_trip_says_whom_it_was_about_and_where_to_start_again() -> None:
+    """The log gets client and connection, the person a link to the same request."""
+    world = World(tenant=Tenant(UpstreamError("access_denied", "no")))
+    await world.trip()
+    with pytest.raises(UpstreamError) as refused:
+        await world.arrive()
+    assert refused.value.about == {"client_id": "webapp", "connection": "corp"}
+    assert refused.value.again.startswith("https://sso.example/authorize?response_type=code&client_id=webapp")
+
+
+class Broken(MemoryStore):
+    """A store that cannot be asked."""
+
+    async def run(self, *ops: Op) -> Any:
+        raise Unavailable("down")
+
+
+async def test_ft_01_a_store_that_cannot_be_asked_is_no_lost_login() -> None:
+    """FT-01: 503, not "no such login"."""
+    with pytest.raises(Unavailable):
+        await World(store=Broken()).arrive()
+
+
+async def test_own_callback_takes_answers_at_its_own_address_alone() -> None:
+    """RP-22: a connection with ``own_callback`` is told from the others by the address."""
+    world = World(connections={"corp": connection("corp", own_callback=True)})
+    await world.trip()
+    with pytest.raises(Shown):
+        await world.arrive()
+    await world.trip()
+    assert (await world.arrive(path="/login/callback/corp")).sign_in is not None
