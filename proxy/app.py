@@ -138,6 +138,7 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))
     site.cleanup_ctx.append(lambda _: watching(parts.keys))
+    site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
 
 
@@ -172,6 +173,12 @@ async def opened(wire: Wire) -> AsyncIterator[None]:
     """The way out, open as long as the site is."""
     async with wire:
         yield
+
+
+async def plugged(loaded: plugins.Plugins) -> AsyncIterator[None]:
+    """The plugins, and their threads, as long as the site is up."""
+    yield
+    loaded.close()
 
 
 async def watching(keys: KeyRing) -> AsyncIterator[None]:

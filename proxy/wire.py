@@ -101,18 +101,24 @@ def check_url(url: str, issuer: str) -> None:
     found = _URL.fullmatch(url)
     if found is None:
         raise Blocked("not a plain http or https URL")
-    scheme, host = found[1], found[2]
-    if scheme == "http" and not (is_loopback(url) and is_loopback(issuer)):
+    _check_host(found[2])
+    if found[1] == "http" and not (is_loopback(url) and is_loopback(issuer)):
         raise Blocked("http is allowed only between loopback addresses")
     if origin(url) == origin(issuer):
         raise Blocked("our own address")
-    if not host.startswith("[") and not _HOST.fullmatch(host):
-        raise Blocked("the host is not a plain name")
-    if host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]):
-        try:
-            ipaddress.ip_address(host.strip("[]"))
-        except ValueError:
-            raise Blocked("a numeric host that is no plain address") from None
+
+
+def _check_host(host: str) -> None:
+    """A plain name, or an address as everybody writes it: what ends in a number is read as an address by somebody."""
+    try:
+        if host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+        elif not _HOST.fullmatch(host):
+            raise Blocked("the host is not a plain name")
+        elif _NUMBER.fullmatch(host.rpartition(".")[2]):
+            ipaddress.IPv4Address(host)
+    except ValueError:
+        raise Blocked("a numeric host that is no plain address") from None
 
 
 class _Resolver(AbstractResolver):
@@ -211,7 +217,7 @@ class Wire:
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as error:
             failure = _failure(error)
             extra = {"group": request.group, "url": request.url[:200].partition("?")[0], "reason": failure.reason}
-            log.warning("call_failed", extra={**extra, "detail": str(error)[:200]})
+            log.warning("call_failed", extra={**extra, "detail": _detail(error)})
         await asyncio.sleep(max(0.0, FLOOR_SECONDS - (time.monotonic() - begun)))
         raise failure
 
@@ -282,6 +288,12 @@ async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
             raise aiohttp.ClientPayloadError(f"larger than {limit} bytes")
     headers = {name.lower(): value for name, value in response.headers.items()}
     return HttpResponse(response.status, headers, bytes(body))
+
+
+def _detail(error: Exception) -> str:
+    """What happened, for the log; errors about the URL or the answer quote them, and so may hold a secret."""
+    quotes = isinstance(error, (aiohttp.ClientResponseError, aiohttp.InvalidURL))
+    return type(error).__name__ if quotes else f"{type(error).__name__}: {error}"[:200]
 
 
 def _failure(error: Exception) -> UpstreamError:

@@ -6,13 +6,15 @@ know their address but not their company's button. Hidden connections are nowher
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from proxy.bridge import transaction as trips
-from proxy.downstream.authorize import AuthorizeRequest, too_old
+from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.next_step import too_old
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client, Connection, Session, Transaction, Wishes
 from proxy.oidc.errors import Refused, Shown
@@ -119,7 +121,8 @@ class Login(Feature):
     async def _page(
         self, waiting: Transaction, client: Client, enabled: tuple[Connection, ...], *, unknown: bool
     ) -> Answer:
-        buttons = [await self._button(waiting, c, client) for c in enabled if c.show_as_button]
+        shown = (c for c in enabled if c.show_as_button)
+        buttons = await asyncio.gather(*(self._button(waiting, c, client) for c in shown))
         icons = {origin(b["icon_url"]) for b in buttons if b["icon_url"]}
         values: dict[str, Any] = {
             "client": client.label,

@@ -14,13 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
 from proxy.store import Drop, Key, Op, Put, Store, Swap, Touch, digest, key
-
-
-def session_key(sid: str) -> Key:
-    """Where a session lies."""
-    return key("session", sid)
 
 
 def sessions_of_user(user_id: str) -> Key:

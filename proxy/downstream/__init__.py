@@ -5,7 +5,7 @@
                authorization_code, refresh_token  one file a grant
     GET, POST  userinfo                           claims of the granted scopes                         userinfo
     GET, POST  oidc/logout                        RP-initiated logout                                  logout
-    GET        .well-known/...                    metadata, keys                                       metadata
+    GET        .well-known/...                    metadata, keys                                       metadata, keys
 
 Downstream does not know who logged the person in, only that a session exists.
 """

@@ -33,14 +33,15 @@ class AccessTokens:
         """The audience of our own userinfo endpoint."""
         return f"{self.issuer}userinfo"
 
-    def audience(self, grant: Grant) -> tuple[str, ...]:
-        """Whom a token of the grant is for."""
-        own = (self.userinfo,) if "openid" in grant.scopes or not grant.audience else ()
-        return (grant.audience, *own) if grant.audience else own
+    def audience(self, grant: Grant, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Whom a token of the grant with these scopes is for."""
+        if not grant.audience:
+            return (self.userinfo,)
+        return (grant.audience, self.userinfo) if "openid" in scopes else (grant.audience,)
 
     def issue(self, grant: Grant, scopes: tuple[str, ...], now: float) -> tuple[str, tuple[Op, ...]]:
         """A new token for the grant and what must be written for it to count."""
-        audience = self.audience(grant)
+        audience = self.audience(grant, scopes)
         if grant.audience:
             return self._jwt(grant, scopes, audience, now), ()
         token = new_secret()

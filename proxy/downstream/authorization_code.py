@@ -7,18 +7,81 @@ place, even while the first redemption is still on its way; its tokens are then 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.downstream import grant as grants
 from proxy.downstream.authorize import AuthorizeRequest, build_response
-from proxy.downstream.grant import Code, Grant, Lifetimes, code_key, grant_key, session_key
+from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request
 from proxy.models import Client, Session
 from proxy.oidc import pkce
 from proxy.oidc.errors import Refused
-from proxy.store import Add, Drop, Get, Op, Put, Store, Taken, Used
+from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Taken, Used, key
+
+
+def code_key(code: str) -> Key:
+    """Where a code lies."""
+    return key("code", code)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a code stands for until it is redeemed: the request it answers and the session that answered."""
+
+    client_id: str
+    redirect_uri: str
+    sid: str
+    scopes: tuple[str, ...]
+    audience: str = ""
+    nonce: str = ""
+    challenge: str = ""
+    person: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, request: AuthorizeRequest, session: Session) -> Code:
+        """The code of a checked request, answered by ``session``."""
+        person = {
+            "user_id": session.user_id,
+            "connection": session.connection,
+            "auth_time": session.auth_time,
+            "profile": dict(session.profile),
+        }
+        return cls(
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            sid=session.sid,
+            scopes=request.scopes,
+            audience=request.audience,
+            nonce=request.nonce,
+            challenge=request.challenge,
+            person=person,
+        )
+
+    def as_value(self) -> Mapping[str, Any]:
+        """As plain values, for the stored record."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> Code:
+        """Back from the stored record."""
+        return cls(**{**value, "scopes": tuple(value["scopes"])})
+
+    def grant(self, grant_id: str, lifetimes: Lifetimes, now: float) -> Grant:
+        """The grant it becomes when it is redeemed."""
+        return Grant(
+            id=grant_id,
+            client_id=self.client_id,
+            sid=self.sid,
+            scopes=self.scopes,
+            audience=self.audience,
+            created_at=int(now),
+            expires_at=int(now) + lifetimes.refresh_absolute,
+            offline="offline_access" in self.scopes,
+            seed=grants.new_secret(),
+            **self.person,
+        )
 
 
 @dataclass(frozen=True)
@@ -47,9 +110,9 @@ class AuthorizationCode(Feature):
         if not presented:
             raise Refused("invalid_request", "code is missing")
         grant_id = grants.new_id()
-        taken = await self.store.take(code_key(presented), led_to=grant_id, keep=self.lifetimes.access_token)
+        taken = await self.store.take(code_key(presented), led_to=grant_id, keep=grants.REMEMBERED)
         if isinstance(taken, Used):
-            await self.store.put(grant_key(taken.led_to), grants.TOMBSTONE, self.lifetimes.access_token)
+            await self.store.run(grants.revoke(taken.led_to))
             raise invalid_code("code_reuse")
         if not isinstance(taken, Taken):
             raise invalid_code("unknown_code")
@@ -60,15 +123,13 @@ class AuthorizationCode(Feature):
     async def _issue(self, code: Code, grant: Grant, client: Client, now: float) -> Mapping[str, Any]:
         refresh = ""
         if grant.offline:
-            grant, refresh = grants.rotate(grant, self.lifetimes, now)
-        answer, writes = self.issuer.issue(
-            grant, client, now, scopes=grant.scopes, nonce=code.nonce, refresh=refresh
-        )
-        under = (grants.grants_of_session(grant.sid),) if grant.offline else ()
-        stored = replace(grant, nonce="").as_value()
-        add = Add(grant_key(grant.id), stored, grants.lifetime(grant, self.lifetimes, now), under)
-        session, *_ = await self.store.run(Get(session_key(grant.sid)), add, *writes)
-        if session is None:  # logged out since the code was issued
+            grant, refresh = grants.rotate(grant, now)
+        answer, writes = self.issuer.issue(grant, client, now, scopes=grant.scopes, nonce=code.nonce, refresh=refresh)
+        life = grants.lifetime(grant, self.lifetimes, now)
+        add = Add(grant_key(grant.id), grant.as_value(), life, grants.listed_under(grant))
+        # The session is looked at last: a logout after that look finds the grant listed, one before it is seen here.
+        *_, session = await self.store.run(add, *writes, Get(session_key(grant.sid)))
+        if session is None:
             await self.store.run(Drop(grant_key(grant.id)), *(Drop(w.key) for w in writes if isinstance(w, Put)))
             raise invalid_code("session_ended")
         return answer

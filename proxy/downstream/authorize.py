@@ -1,4 +1,4 @@
-"""The authorization endpoint: check the request, decide, build the answer (RFC 6749 4.1, OpenID Connect Core 3.1.2).
+"""The authorization endpoint: check the request, build the answer (RFC 6749 4.1, OpenID Connect Core 3.1.2).
 
 The order of the checks is the rule: first who asks and where the answer may go, and only then everything else, so that
 no error ever travels to an address that was not checked (RFC 9700 4.11).
@@ -7,24 +7,18 @@ no error ever travels to an address that was not checked (RFC 9700 4.11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import Enum, auto
 from typing import Any
 
-from proxy.models import Client, Session
+from proxy.downstream.authorize_rules import LONGEST, check_rules
+from proxy.models import Client
 from proxy.models.client import STANDARD_SCOPES
-from proxy.oidc import pkce
 from proxy.oidc.errors import Refused, Shown
 from proxy.oidc.params import printable, words
 from proxy.oidc.urls import with_params
 
-LONGEST = 2048
-"""Most characters of ``state``, ``nonce`` and ``scope``."""
-SCOPE_SYNTAX = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")  # RFC 6749 3.3
 LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:/[^#]*)?)")  # RFC 8252 7.3
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-RESPONSE_TYPES = frozenset({"code", "token", "id_token", "none"})
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,8 @@ def check_redirect_uri(params: Mapping[str, str], client: Client) -> str:
         raise Shown("invalid_request", "redirect_uri is missing")
     if uri in client.redirect_uris or _loopback_match(uri, client.redirect_uris):
         return uri
-    raise Shown("invalid_request", "redirect_uri is not registered for this application", reason="redirect_uri_mismatch")
+    text = "redirect_uri is not registered for this application"
+    raise Shown("invalid_request", text, reason="redirect_uri_mismatch")
 
 
 def _loopback_match(uri: str, registered: tuple[str, ...]) -> bool:
@@ -108,96 +103,10 @@ def _loopback_match(uri: str, registered: tuple[str, ...]) -> bool:
 # --- everything else: errors are told to the client ---
 
 
-def _no_request_objects(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 6, 3.1.2.6
-    for name in ("request", "request_uri"):
-        if name in params:
-            raise Refused(f"{name}_not_supported", f"the {name} parameter is not supported")
-
-
-def _bounded(params: Mapping[str, str], client: Client) -> None:
-    for name in ("state", "nonce", "scope"):
-        if len(params.get(name, "")) > LONGEST:
-            raise Refused("invalid_request", f"{name} is longer than {LONGEST} characters")
-
-
-def _known_response_type(params: Mapping[str, str], client: Client) -> None:  # RFC 6749 3.1.1
-    asked = params.get("response_type", "")
-    if not asked:
-        raise Refused("invalid_request", "response_type is missing")
-    if not set(asked.split(" ")) <= RESPONSE_TYPES or asked != "code":
-        raise Refused("unsupported_response_type", "this server supports response_type code")
-    if asked not in client.response_types:
-        raise Refused("unauthorized_client", "the application may not use this response_type")
-
-
-def _allowed_grant(params: Mapping[str, str], client: Client) -> None:  # RFC 7591 2
-    if "authorization_code" not in client.grant_types:
-        raise Refused("unauthorized_client", "the application may not use the authorization_code grant")
-
-
-def _known_response_mode(params: Mapping[str, str], client: Client) -> None:  # OAuth 2.0 Multiple Response Types 2.1
-    if params.get("response_mode", "query") != "query":
-        raise Refused("invalid_request", "this server supports response_mode query")
-
-
-def _legal_scope(params: Mapping[str, str], client: Client) -> None:  # RFC 6749 3.3
-    scope = params.get("scope")
-    if scope is not None and not SCOPE_SYNTAX.fullmatch(scope):
-        raise Refused("invalid_scope", "scope is not a list of words with single spaces between")
-
-
-def _known_prompt(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.1.2.1
-    asked = set(words(params.get("prompt", "")))
-    if not asked <= PROMPTS:
-        raise Refused("invalid_request", "prompt has an unknown value")
-    if "none" in asked and len(asked) > 1:
-        raise Refused("invalid_request", "prompt none stands alone")
-
-
-def _legal_max_age(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.1.2.1
-    asked = params.get("max_age")
-    if asked is not None and not re.fullmatch(r"[0-9]{1,9}", asked):
-        raise Refused("invalid_request", "max_age is not a whole number of seconds")
-
-
-def _pkce_with_s256(params: Mapping[str, str], client: Client) -> None:  # RFC 7636 4.3, RFC 9700 2.1.1
-    challenge, method = params.get("code_challenge"), params.get("code_challenge_method")
-    if challenge is None and method is None:
-        if client.is_public:
-            raise Refused("invalid_request", "code_challenge is required for a public client")
-        return
-    if method != "S256":
-        raise Refused("invalid_request", "code_challenge_method must be S256")
-    if not pkce.WELL_FORMED_CHALLENGE.fullmatch(challenge or ""):
-        raise Refused("invalid_request", "code_challenge is not the base64url of a SHA-256 digest")
-
-
-def _granted_audience(params: Mapping[str, str], client: Client) -> None:  # RFC 8707 2
-    asked = params.get("audience")
-    if asked is not None and client.api(asked) is None:
-        raise Refused("invalid_target", "the application has no grant for this audience")
-
-
-Rule = Callable[[Mapping[str, str], Client], None]
-RULES: tuple[Rule, ...] = (
-    _bounded,
-    _no_request_objects,
-    _known_response_type,
-    _allowed_grant,
-    _known_response_mode,
-    _legal_scope,
-    _known_prompt,
-    _legal_max_age,
-    _pkce_with_s256,
-    _granted_audience,
-)
-
-
 def check_request(params: Mapping[str, str], client: Client, redirect_uri: str) -> AuthorizeRequest:
     """The request as a typed value. Raises ``Refused`` for the client to hear."""
-    for rule in RULES:
-        rule(params, client)
-    audience = params.get("audience", "")
+    check_rules(params, client)
+    audience = params.get("audience") or params.get("resource", "")
     max_age = params.get("max_age")
     return AuthorizeRequest(
         client_id=client.client_id,
@@ -222,37 +131,6 @@ def granted_scopes(asked: tuple[str, ...], client: Client, audience: str) -> tup
     if "refresh_token" not in client.grant_types:
         may.discard("offline_access")
     return tuple(scope for scope in asked if scope in may)
-
-
-# --- the decision ---
-
-
-class Step(Enum):
-    """What follows a checked request."""
-
-    ISSUE = auto()
-    REFUSE = auto()
-    LOGIN = auto()
-
-
-def next_step(request: AuthorizeRequest, session: Session | None, now: float) -> Step:
-    """One pure decision: answer the client, refuse (``login_required``), or ask for a login."""
-    if session is not None and _satisfies(request, session, now):
-        return Step.ISSUE
-    return Step.REFUSE if "none" in request.prompt else Step.LOGIN
-
-
-def _satisfies(request: AuthorizeRequest, session: Session, now: float) -> bool:
-    if {"login", "select_account"} & set(request.prompt):
-        return False
-    if request.connection and request.connection != session.connection:
-        return False
-    return not too_old(request, session, now)
-
-
-def too_old(request: AuthorizeRequest, session: Session, now: float) -> bool:
-    """Whether ``max_age`` (OpenID Connect Core 3.1.2.1) asks for a newer login than the session's."""
-    return request.max_age is not None and (request.max_age == 0 or now - session.auth_time > request.max_age)
 
 
 # --- the answer ---

@@ -1,4 +1,4 @@
-"""``GET`` and ``POST authorize``: the checks, the decision and the answer of ``authorize``, put in order."""
+"""``GET`` and ``POST authorize``: the checks and the answer of ``authorize``, with ``next_step`` between them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize import (
     AuthorizeRequest,
-    Step,
     build_error,
     check_client,
     check_redirect_uri,
     check_request,
-    next_step,
 )
+from proxy.downstream.next_step import Step, next_step
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client, Connection, Session
+from proxy.models.client import STANDARD_SCOPES
 from proxy.oidc.errors import Refused
 from proxy.store import Op, Store
 
@@ -44,7 +44,7 @@ class Authorize(Feature):
             "authorization_endpoint": f"{self.issuer}authorize",
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+            "scopes_supported": list(STANDARD_SCOPES),
             "authorization_response_iss_parameter_supported": True,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,

@@ -57,7 +57,9 @@ def present(params: Mapping[str, str], authorization: tuple[str, ...]) -> Presen
     if "client_assertion" in params or "client_assertion_type" in params:
         raise invalid_client("client assertions are not supported")
     if authorization:
-        if len(authorization) > 1 or "client_secret" in params:
+        if len(authorization) > 1:
+            raise invalid_client("the client authenticates twice")
+        if "client_secret" in params:
             raise Refused("invalid_request", "the client authenticates in two ways at once")
         shown = read_basic(authorization[0])
         if params.get("client_id", shown.client_id) != shown.client_id:

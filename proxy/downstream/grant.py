@@ -1,7 +1,7 @@
 """A grant: what one person allowed one client, from the code to the last refresh token (RFC 6749 1.3, RFC 9700 4.14).
 
-Every token of a grant points to this one record: dropping it ends the whole family at once. Records name tokens by
-their hashes only.
+Every token of a grant points to this one record: once it is gone or revoked, the whole family has ended. Records name
+tokens by their hashes only.
 
     code     {grant to be}                 60 seconds, taken once
     grant    client, person, scopes        as long as the longest of its tokens
@@ -10,16 +10,18 @@ their hashes only.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from proxy.models import Session
-from proxy.store import Key, digest, key
+from proxy.store import Key, Op, Put, digest, key
 
-TOMBSTONE: Mapping[str, Any] = {"revoked": True}
-"""Stands where a grant was revoked, so that one still being written cannot come to life."""
+REMEMBERED = 600
+"""Seconds that a used code and a revoked grant are remembered: longer than a code lives or a request can last."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,18 @@ class Lifetimes:
     refresh_absolute: int = 30 * 86_400
     reuse_window: int = 10
 
+    @property
+    def signed(self) -> int:
+        """The longest life of a token that carries our signature."""
+        return max(self.access_token, self.id_token)
+
 
 @dataclass(frozen=True)
 class Grant:
     """What was granted. ``sid`` is the session it came from; ``offline`` lets it outlive that session.
 
-    ``head`` is the hash of the refresh token that is good, ``previous`` of the one before, rotated at ``rotated_at``.
+    ``seed`` is what its refresh tokens prove their origin with; ``head`` the hash of the one that is good, ``previous``
+    of the one before, rotated at ``rotated_at``. ``expires_at`` ends the last of them.
     """
 
     id: str
@@ -52,15 +60,15 @@ class Grant:
     expires_at: int
     profile: Mapping[str, Any]
     audience: str = ""
-    nonce: str = ""
     offline: bool = False
+    seed: str = ""
     head: str = ""
     previous: str = ""
     rotated_at: int = 0
 
     def as_value(self) -> Mapping[str, Any]:
         """As plain values, for the stored record."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Grant | None:
@@ -70,17 +78,32 @@ class Grant:
 
 @dataclass(frozen=True)
 class Refresh:
-    """A refresh token, taken apart: which grant it belongs to, and its secret's hash."""
+    """A refresh token, taken apart: ``<grant id>.<secret>.<proof>``. The proof tells an old token of the family, whose
+    return ends it, from a text that never was one (RFC 9700 4.14.2)."""
 
     grant_id: str
-    hash: str
+    secret: str
+    proof: str
 
     @classmethod
     def parse(cls, token: str) -> Refresh | None:
-        """``<grant id>.<secret>``, both ours to make: anything else is None."""
-        grant_id, dot, secret = token.partition(".")
-        well_formed = dot and len(grant_id) == 22 and len(secret) == 43 and token.isascii()
-        return cls(grant_id, digest(token)) if well_formed else None
+        """The parts, or None for a text of another form."""
+        parts = token.split(".")
+        return cls(*parts) if token.isascii() and list(map(len, parts)) == [22, 43, 43] else None
+
+    @property
+    def hash(self) -> str:
+        """How the grant's record names it."""
+        return digest(f"{self.grant_id}.{self.secret}.{self.proof}")
+
+    def is_of(self, grant: Grant) -> bool:
+        """Whether the grant ever gave it out."""
+        return hmac.compare_digest(self.proof, _proof(grant, self.secret))
+
+
+def _proof(grant: Grant, secret: str) -> str:
+    mac = hmac.new(grant.seed.encode(), f"{grant.id}.{secret}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")
 
 
 def new_id() -> str:
@@ -91,11 +114,6 @@ def new_id() -> str:
 def new_secret() -> str:
     """A code or token: 256 random bits (RFC 6749 10.10)."""
     return secrets.token_urlsafe(32)
-
-
-def code_key(code: str) -> Key:
-    """Where a code lies."""
-    return key("code", code)
 
 
 def grant_key(grant_id: str) -> Key:
@@ -118,73 +136,29 @@ def grants_of_session(sid: str) -> Key:
     return key("session_grants", sid)
 
 
-def rotate(grant: Grant, lifetimes: Lifetimes, now: float) -> tuple[Grant, str]:
+def listed_under(grant: Grant) -> tuple[Key, ...]:
+    """The indexes a grant is listed in. One that ends with its session needs none."""
+    return (grants_of_session(grant.sid),) if grant.offline else ()
+
+
+def revoke(grant_id: str) -> Op:
+    """What ends a grant: a tombstone takes its place, so that one still being written cannot come to life."""
+    return Put(grant_key(grant_id), {"revoked": True}, REMEMBERED)
+
+
+def rotate(grant: Grant, now: float) -> tuple[Grant, str]:
     """The grant with a new head, and the refresh token for it."""
-    token = f"{grant.id}.{new_secret()}"
+    secret = new_secret()
+    token = f"{grant.id}.{secret}.{_proof(grant, secret)}"
     return replace(grant, head=digest(token), previous=grant.head, rotated_at=int(now)), token
 
 
+def refresh_ends(grant: Grant, lifetimes: Lifetimes) -> int:
+    """When the newest refresh token of the grant ends: by its idle limit or by the absolute one."""
+    return min(grant.rotated_at + lifetimes.refresh_idle, grant.expires_at)
+
+
 def lifetime(grant: Grant, lifetimes: Lifetimes, now: float) -> int:
-    """Seconds the record must be kept from ``now``: offline grants by the idle and absolute limits of their refresh
-    tokens, others as long as an access token lives."""
-    if not grant.offline:
-        return lifetimes.access_token
-    return max(1, min(max(lifetimes.refresh_idle, lifetimes.access_token), int(grant.expires_at - now)))
-
-
-@dataclass(frozen=True)
-class Code:
-    """What a code stands for until it is redeemed: the request it answers and the session that answered."""
-
-    client_id: str
-    redirect_uri: str
-    sid: str
-    scopes: tuple[str, ...]
-    audience: str = ""
-    nonce: str = ""
-    challenge: str = ""
-    person: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, request: Any, session: Session) -> Code:
-        """The code of a checked request, answered by ``session``."""
-        person = {
-            "user_id": session.user_id,
-            "connection": session.connection,
-            "auth_time": session.auth_time,
-            "profile": dict(session.profile),
-        }
-        return cls(
-            request.client_id,
-            request.redirect_uri,
-            session.sid,
-            request.scopes,
-            request.audience,
-            request.nonce,
-            request.challenge,
-            person,
-        )
-
-    def as_value(self) -> Mapping[str, Any]:
-        """As plain values, for the stored record."""
-        return asdict(self)
-
-    @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> Code:
-        """Back from the stored record."""
-        return cls(**{**value, "scopes": tuple(value["scopes"])})
-
-    def grant(self, grant_id: str, lifetimes: Lifetimes, now: float) -> Grant:
-        """The grant it becomes when it is redeemed."""
-        return Grant(
-            id=grant_id,
-            client_id=self.client_id,
-            sid=self.sid,
-            scopes=self.scopes,
-            audience=self.audience,
-            nonce=self.nonce,
-            created_at=int(now),
-            expires_at=int(now) + lifetimes.refresh_absolute,
-            offline="offline_access" in self.scopes,
-            **self.person,
-        )
+    """Seconds the record must be kept from ``now``: as long as its newest access or refresh token lives."""
+    refresh = refresh_ends(grant, lifetimes) - int(now) if grant.offline else 0
+    return max(lifetimes.access_token, refresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream.grant import Grant
@@ -41,21 +42,29 @@ def claims_for(scopes: tuple[str, ...], profile: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in profile.items() if name in names}
 
 
-def issue(
-    grant: Grant, client: Client, signer: jose.Signer, *, issuer: str, now: float, seconds: int, access_token: str
-) -> str:
-    """A signed ID token for the grant, good for ``seconds``. ``nonce`` goes along once, with the code (12.2)."""
+@dataclass(frozen=True)
+class Occasion:
+    """What differs from one ID token of a grant to the next. ``nonce`` goes along once, with the code (12.2)."""
+
+    scopes: tuple[str, ...]
+    access_token: str
+    now: float
+    nonce: str = ""
+
+
+def issue(grant: Grant, client: Client, signer: jose.Signer, what: Occasion, *, issuer: str, seconds: int) -> str:
+    """A signed ID token for the grant, good for ``seconds``."""
     claims: dict[str, Any] = {
-        **(claims_for(grant.scopes, grant.profile) if client.id_token_claims == "profile" else {}),
+        **(claims_for(what.scopes, grant.profile) if client.id_token_claims == "profile" else {}),
         "iss": issuer,
         "sub": grant.user_id,
         "aud": client.client_id,
-        "iat": int(now),
-        "exp": int(now) + seconds,
+        "iat": int(what.now),
+        "exp": int(what.now) + seconds,
         "auth_time": grant.auth_time,
         "sid": grant.sid,
-        "at_hash": jose.half_hash(signer.alg, access_token),
+        "at_hash": jose.half_hash(signer.alg, what.access_token),
     }
-    if grant.nonce:
-        claims["nonce"] = grant.nonce
+    if what.nonce:
+        claims["nonce"] = what.nonce
     return signer.sign(claims, typ="JWT")

@@ -1,112 +1,24 @@
-"""Our signing keys: the next one is published before it signs, the old one as long as its tokens live.
-
-A ring is a list of keys with times; which one signs and which are published are pure questions of ``now`` (seconds
-since the epoch). So every node answers them alike, and a rotation never signs with a key that a client's cached key set
-lacks: a key signs at the earliest ``PUBLISH_AHEAD`` after it was published (OpenID Connect Core 10.1.1).
+"""Our signing keys, as the store holds them: the next one is published before it signs, the old one as long as its
+tokens live. The rules are in ``ring``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from proxy.downstream.ring import Entry, Ring, SigningKey, published, revoked, rotated, signing, states
 from proxy.oidc import jose
 from proxy.oidc.errors import Unavailable
 from proxy.store import Key, Record, Store, key
 
-PUBLISH_AHEAD = 600
-"""Seconds a key is published before it signs: as long as clients keep a key set."""
-KEEP_FOR = 86_400 + 300
-"""Seconds a key stays published after its last signature: the longest life of a token, and some leeway."""
 FOREVER = 10 * 365 * 86_400
 RING: Key = key("signing_keys", "ring")
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """One key: since when it is published, from when it signs (None: not yet planned), whether it was revoked."""
-
-    kid: str
-    pem: str
-    published_at: int
-    signs_from: int | None = None
-    revoked: bool = False
-    alg: str = "RS256"
-
-
-Ring = tuple[SigningKey, ...]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A key as ``isthmus keys list`` shows it: state is next, current, previous or revoked; since when."""
-
-    kid: str
-    alg: str
-    state: str
-    since: int
-
-
-def signing(ring: Ring, now: float) -> SigningKey | None:
-    """The key that signs at ``now``: of those whose time has come, the latest."""
-    ready = [k for k in ring if not k.revoked and k.signs_from is not None and k.signs_from <= now]
-    return max(ready, key=lambda k: k.signs_from or 0, default=None)
-
-
-def published(ring: Ring, now: float) -> Ring:
-    """The keys in the JWKS at ``now``: all but revoked ones and those whose last token has ended."""
-    return tuple(k for k in ring if not k.revoked and now < _retires_at(ring, k))
-
-
-def _retires_at(ring: Ring, one: SigningKey) -> float:
-    if one.signs_from is None:
-        return float("inf")
-    later = [k.signs_from for k in ring if k.signs_from is not None and k.signs_from > one.signs_from]
-    return min(later) + KEEP_FOR if later else float("inf")
-
-
-def rotated(ring: Ring, fresh: SigningKey, now: int) -> Ring:
-    """The next key is planned to sign, and ``fresh`` becomes the next. With a rotation still ahead: unchanged."""
-    if any(k.signs_from is not None and k.signs_from > now for k in ring):
-        return ring
-    return (*(_planned(k, max(now, k.published_at + PUBLISH_AHEAD)) for k in _kept(ring, now)), fresh)
-
-
-def revoked(ring: Ring, kid: str, fresh: SigningKey, now: int) -> Ring:
-    """``kid`` leaves the JWKS at once; if it signed, the next key takes over now, and ``fresh`` becomes the next."""
-    marked = tuple(replace(k, revoked=True) if k.kid == kid else k for k in ring)
-    if signing(marked, now) is None:
-        marked = tuple(_planned(k, now) for k in marked)
-    has_next = any(k.signs_from is None and not k.revoked for k in marked)
-    return marked if has_next and signing(marked, now) else (*marked, fresh if signing(marked, now) else _planned(fresh, now))
-
-
-def _planned(one: SigningKey, signs_from: int) -> SigningKey:
-    waiting = one.signs_from is None or one.signs_from > signs_from
-    return replace(one, signs_from=signs_from) if waiting and not one.revoked else one
-
-
-def _kept(ring: Ring, now: float) -> Ring:
-    return tuple(k for k in ring if k.revoked or now < _retires_at(ring, k))
-
-
-def states(ring: Ring, now: float) -> tuple[Entry, ...]:
-    """Every key with its state at ``now``."""
-    current = signing(ring, now)
-
-    def state(one: SigningKey) -> str:
-        if one.revoked:
-            return "revoked"
-        if one is current:
-            return "current"
-        return "next" if one.signs_from is None or one.signs_from > now else "previous"
-
-    return tuple(Entry(k.kid, k.alg, state(k), k.published_at if state(k) == "next" else k.signs_from or k.published_at) for k in ring)
 
 
 def generate(now: int) -> SigningKey:
@@ -119,10 +31,12 @@ def generate(now: int) -> SigningKey:
 
 
 class KeyRing:
-    """The ring as the store holds it, with a copy in memory that signs and publishes."""
+    """The ring as the store holds it, with a copy in memory that signs and publishes. ``longest`` is how long a token
+    that it signs lives at most, in seconds."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, longest: int = 86_400) -> None:
         self._store = store
+        self._longest = longest
         self._ring: Ring = ()
         self._read_at = 0.0
         self._signers: dict[str, jose.Signer] = {}
@@ -166,7 +80,7 @@ class KeyRing:
 
     def jwks(self, now: float) -> Mapping[str, Any]:
         """The public key set at ``now`` (RFC 7517 5)."""
-        return {"keys": [dict(self._signers[k.kid].public_jwk) for k in published(self._ring, now)]}
+        return {"keys": [dict(self._signers[k.kid].public_jwk) for k in published(self._ring, now, self._longest)]}
 
     async def entries(self, now: float) -> tuple[Entry, ...]:
         """Every key with its state."""
@@ -176,17 +90,17 @@ class KeyRing:
     async def rotate(self, now: float) -> tuple[Entry, ...]:
         """Plan the next key to sign and publish a new next one. Raises ``Unavailable``."""
         fresh = await asyncio.to_thread(generate, int(now))
-        return await self._change(lambda ring: rotated(ring, fresh, int(now)), now)
+        return await self._change(lambda ring: rotated(ring, fresh, int(now), self._longest), now)
 
     async def revoke(self, kid: str, now: float) -> tuple[Entry, ...]:
         """Take ``kid`` out at once. Raises ``KeyError`` for a key we do not have, ``Unavailable``."""
-        fresh = await asyncio.to_thread(generate, int(now))
         await self.load(now)
         if not any(k.kid == kid and not k.revoked for k in self._ring):
             raise KeyError(kid)
+        fresh = await asyncio.to_thread(generate, int(now))
         return await self._change(lambda ring: revoked(ring, kid, fresh, int(now)), now)
 
-    async def _change(self, change: Any, now: float) -> tuple[Entry, ...]:
+    async def _change(self, change: Callable[[Ring], Ring], now: float) -> tuple[Entry, ...]:
         await self.load(now)
         for _ in range(5):
             record = await self._store.get(RING)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream.keys import KeyRing
+from proxy.downstream.ring import CACHED_FOR
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 
 FRESH_ENOUGH = 1.0
@@ -54,4 +55,4 @@ class Metadata(Feature):
     async def jwks(self, request: Request) -> Answer:
         """Our public keys, the next one among them."""
         await self.keys.refresh(request.now, older_than=FRESH_ENOUGH)
-        return Answer(json=self.keys.jwks(request.now), headers={"Cache-Control": "public, max-age=300"})
+        return Answer(json=self.keys.jwks(request.now), headers={"Cache-Control": f"public, max-age={CACHED_FOR}"})

@@ -2,7 +2,8 @@
 
 Of many requests with the same token at the same moment one wins. For ``reuse_window`` seconds the token just replaced
 is refused without ending the family (an answer may have been lost, a page may ask twice); after that, and for any older
-token, the family ends. There are never two good tokens in one family.
+token, the family ends. There are never two good tokens in one family. A text that never was a token of the family does
+it no harm.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream import grant as grants
-from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key, session_key
+from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request
 from proxy.models import Client, Connection
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
-from proxy.store import Drop, Get, Put, Record, Store, Swap
+from proxy.store import Drop, Put, Record, Store, Swap
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RefreshToken(Feature):
         shown = Refresh.parse(token)
         record = await self.store.get(grant_key(shown.grant_id)) if shown else None
         grant = Grant.from_value(record.value) if record else None
-        if shown is None or record is None or grant is None:
+        if shown is None or record is None or grant is None or not shown.is_of(grant):
             raise invalid_refresh("unknown_refresh_token")
         if grant.client_id != client.client_id:  # RFC 6749 6: another's token, and no harm to its owner
             raise invalid_refresh("refresh_token_of_another_client")
@@ -56,27 +57,27 @@ class RefreshToken(Feature):
         just_replaced = hmac.compare_digest(shown.hash, grant.previous)
         if just_replaced and now - grant.rotated_at <= self.lifetimes.reuse_window:
             raise invalid_refresh("refresh_token_just_replaced")
-        await self.store.put(grant_key(grant.id), grants.TOMBSTONE, self.lifetimes.access_token)
+        await self.store.run(grants.revoke(grant.id))
         raise invalid_refresh("refresh_token_reuse")
 
     def _check_still_allowed(self, grant: Grant, client: Client, now: float) -> None:
         """The whole policy again, as at the login: lifetimes and the connection of this client."""
         connection = self.connections.get(grant.connection)
-        if now >= grant.expires_at:
+        if now >= grants.refresh_ends(grant, self.lifetimes):
             raise invalid_refresh("refresh_token_too_old")
         if connection is None or client.client_id not in connection.enabled_clients:
             raise invalid_refresh("connection_disabled")
 
     async def _rotate(self, grant: Grant, record: Record, client: Client, request: Request) -> Mapping[str, Any]:
         scopes = narrowed(grant.scopes, request.params.get("scope"))
-        fresh, token = grants.rotate(grant, self.lifetimes, request.now)
+        fresh, token = grants.rotate(grant, request.now)
         answer, writes = self.issuer.issue(fresh, client, request.now, scopes=scopes, refresh=token)
         life = grants.lifetime(fresh, self.lifetimes, request.now)
-        swap = Swap(grant_key(grant.id), fresh.as_value(), life, record.revision)
-        session, won, *_ = await self.store.run(Get(session_key(grant.sid)), swap, *writes)
-        if not won or (session is None and not grant.offline):
+        swap = Swap(grant_key(grant.id), fresh.as_value(), life, record.revision, grants.listed_under(grant))
+        won, *_ = await self.store.run(swap, *writes)
+        if not won:
             await self.store.run(*(Drop(w.key) for w in writes if isinstance(w, Put)))
-            raise invalid_refresh("refresh_race" if not won else "session_ended")
+            raise invalid_refresh("refresh_race")
         return answer
 
 
@@ -85,7 +86,7 @@ def narrowed(granted: tuple[str, ...], asked: str | None) -> tuple[str, ...]:
     if asked is None:
         return granted
     wanted = words(asked)
-    if not set(wanted) <= set(granted):
+    if not wanted or not set(wanted) <= set(granted):
         raise Refused("invalid_scope", "the refresh token does not cover a scope that was asked for")
     return wanted
 

@@ -7,7 +7,7 @@ built in one place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream import id_token
@@ -68,13 +68,9 @@ class Issuer:
         if refresh:
             answer["refresh_token"] = refresh
         if "openid" in scopes:
+            what = id_token.Occasion(scopes, access, now, nonce)
+            signer = self.access_tokens.keys.signer(now)
             answer["id_token"] = id_token.issue(
-                replace(grant, scopes=scopes, nonce=nonce),
-                client,
-                self.access_tokens.keys.signer(now),
-                issuer=self.issuer,
-                now=now,
-                seconds=lifetimes.id_token,
-                access_token=access,
+                grant, client, signer, what, issuer=self.issuer, seconds=lifetimes.id_token
             )
         return {**answer, "scope": " ".join(scopes)}, writes

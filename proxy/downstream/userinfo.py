@@ -31,4 +31,4 @@ class UserInfo(Feature):
         bearer = request.bearer
         if bearer is None or "openid" not in bearer.scopes:
             raise Refused("insufficient_scope", "the access token was not granted openid", status=403)
-        return Answer(json={"sub": bearer.user_id, **claims_for(bearer.scopes, bearer.profile)})
+        return Answer(json={**claims_for(bearer.scopes, bearer.profile), "sub": bearer.user_id})

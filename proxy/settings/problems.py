@@ -12,11 +12,11 @@ from proxy.settings import kinds
 from proxy.settings.shape import File
 
 NAMED = ("connections", "clients")
-SPELLINGS = {"scope": ("scopes",)}
 MISSING = {
     "tenant": {"issuer": "https://missing.invalid/"},
     "issuer": "https://missing.invalid/",
     "audience": "https://missing.invalid/",
+    "discovery_url": "https://missing.invalid/",
     "options": {"client_id": "missing", "issuer": "https://missing.invalid/"},
 }
 """What stands in for a missing key while the rules look at the rest."""
@@ -86,11 +86,10 @@ def healed(values: dict[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[
         for step in error["loc"][:-1]:
             table = _step(table, step)
         last = error["loc"][-1]
-        if error["type"] == "missing" and isinstance(table, dict):
+        if isinstance(table, dict) and (error["type"] == "missing" or (last in MISSING and last not in table)):
             table[last] = MISSING.get(last, "missing")
         elif isinstance(table, dict):
-            for name in (last, *SPELLINGS.get(last, ())):
-                table.pop(name, None)
+            table.pop(last, None)
         elif isinstance(table, list) and isinstance(last, int) and last < len(table):
             del table[last]
     return values

@@ -56,10 +56,15 @@ def resolve(tree: Tree, environ: Mapping[str, str]) -> list[str]:
         value = table[name]
         if isinstance(value, str):
             found = _look_up(tree, place, value, environ, warnings)
-            table[name] = secrets.token_urlsafe(48) if found is None else found
+            table[name] = _stand_in(place) if found is None else found
             if found is not None:
                 _judge(tree, place, found, warnings)
     return warnings
+
+
+def _stand_in(place: Place) -> str:
+    """What takes the place of a secret that cannot be had, while the rest is checked."""
+    return "unix:///missing" if place[0] == "redis" else secrets.token_urlsafe(48)
 
 
 def _places(values: dict[str, Any]) -> Iterator[tuple[Any, Any, Place]]:

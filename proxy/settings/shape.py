@@ -49,20 +49,13 @@ class Server(Table):
     data_dir: Path = Path("var")
     workers: int = Field(default=1, ge=1, le=64)
     tls_cert: Path | None = None
-    tls_key: Path | None = Field(default=None, validate_default=True)
+    tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     internal_port: int | None = Field(default=None, ge=0, le=65_535)
     trust: tuple[str, ...] = ()
     allow_private: tuple[str, ...] = ()
     clock_leeway: int = Field(default=60, ge=0, le=300)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("tls_key")
-    @classmethod
-    def _pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
-        if "tls_cert" in info.data and (key is None) != (info.data["tls_cert"] is None):
-            raise ValueError("tls_cert and tls_key go together; give both or neither")
-        return key
 
     @field_validator("internal_port")
     @classmethod

@@ -57,6 +57,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Tree:
         tree.problems.append(Problem(str(path), "mode", "everybody may write this file; chmod o-w it"))
     for section, name in LISTED.items():
         _index(tree, section, name)
+    _respell(tree)
     referenced = set(_references(tree.values))
     for variable, text in sorted(environ.items()):
         if variable.startswith(PREFIX) and variable not in referenced:
@@ -96,6 +97,16 @@ def _index(tree: Tree, section: str, name: str) -> None:
         folded.add(same)
         named[id] = entry
     tree.values[section] = named
+
+
+def _respell(tree: Tree) -> None:
+    """``scopes``, the spelling of Auth0's guide, becomes ``scope``."""
+    for name, connection in tree.values["connections"].items():
+        options = connection.get("options")
+        if isinstance(options, dict) and "scopes" in options:
+            scopes = options.pop("scopes")
+            if options.setdefault("scope", scopes) is not scopes:
+                tree.add(("connections", name, "options", "scopes"), "is another spelling of scope; remove one of the two")
 
 
 def _references(value: Any) -> Iterator[str]:

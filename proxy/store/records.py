@@ -62,7 +62,7 @@ class Records:
 
     def _json(self, key: Key, raw: bytes) -> Any:
         try:
-            return json.loads(self._seal.open(key.name, raw[SEALED:]))
+            return json.loads(self._seal.open(key.name, raw[SEALED:]).decode())
         except CannotOpen as error:
             raise Unreadable(f"store: {key.kind} record: {error}") from None
 

@@ -31,8 +31,8 @@ OURS = frozenset(
 class Metadata:
     """A tenant as its checked document and our configuration describe it. Endpoints it lacks are empty.
 
-    ``names_itself``: its authorization answers carry ``iss`` (RFC 9207 3). ``auth_methods`` are those its token endpoint
-    takes, empty if it does not say; ``gaps`` is what the document says it cannot do although the channel needs it.
+    ``names_itself``: its authorization answers carry ``iss`` (RFC 9207 3). ``auth_methods`` are those its token
+    endpoint takes, empty if it does not say; ``gaps`` are needs of the channel that the document says it cannot meet.
     """
 
     issuer: str
@@ -140,5 +140,7 @@ def _gaps(document: Mapping[str, Any], options: ConnectionOptions) -> tuple[str,
     else:
         needed = {"response_types_supported": "code"}
     return tuple(
-        f"{name}: {value}" for name, value in needed.items() if document.get(name) and value not in _strings(document, name)
+        f"{name}: {value}"
+        for name, value in needed.items()
+        if document.get(name) and value not in _strings(document, name)
     )

@@ -34,9 +34,7 @@ class Patience:
 
 def later() -> UpstreamError:
     """The tenant is busy, and said so."""
-    return UpstreamError(
-        "temporarily_unavailable", "the login service is busy", reason="retry_after", status=503
-    )
+    return UpstreamError("temporarily_unavailable", "the login service is busy", reason="retry_after", status=503)
 
 
 def _seconds(text: str) -> int:

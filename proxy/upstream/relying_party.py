@@ -91,4 +91,3 @@ def _kid(token: str) -> str | None:
         return jose.kid_of(token)
     except jose.JoseError as error:
         raise bad("the ID token is malformed", error.reason) from None
-

@@ -49,7 +49,7 @@ def build_exchange(
 
 
 def default_method(metadata: Metadata, *, has_secret: bool) -> str:
-    """Basic where the tenant takes it (a tenant that does not say takes it: Discovery 3), else the secret in the form."""
+    """Basic where the tenant takes it (one that does not say takes it: Discovery 3), else the secret in the form."""
     if not has_secret:
         return "none"
     basic = not metadata.auth_methods or "client_secret_basic" in metadata.auth_methods
@@ -83,7 +83,7 @@ def check_exchange(response: HttpResponse) -> Tokens:
 def _refusal(response: HttpResponse) -> UpstreamError:
     """An OAuth error (RFC 6749 5.2). Only a bad code is the browser's; the rest is between the tenant and us."""
     if response.status == 400 and _object(response).get("error") == "invalid_grant":
-        return UpstreamError("access_denied", "the login service does not know this code", reason="upstream_invalid_grant")
+        return UpstreamError("access_denied", "the login service refused the code", reason="upstream_invalid_grant")
     return _broken("token_refused")
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from aiohttp import web
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-CLIENT = "isthmus_client_address"
+CLIENT = web.RequestKey("client", str)
 
 
 @lru_cache(maxsize=4096)
@@ -76,8 +76,8 @@ def peer_of(request: web.BaseRequest) -> str:
 
 
 def of(request: web.BaseRequest) -> str:
-    """The client's address, as the gate found it."""
-    return str(request.get(CLIENT, ""))
+    """The client's address, as the gate found it; empty without a gate."""
+    return request[CLIENT] if CLIENT in request else ""
 
 
 def is_loopback(text: str) -> bool:

@@ -47,7 +47,7 @@ def outcome(error: BaseException) -> Outcome:
     if isinstance(error, ProtocolError):
         title = "That is not possible" if error.status == 403 else "This request cannot be answered"
         text = printable(error.description)
-        return Outcome(error.status, error.code, text, title, f"{text[:1].upper()}{text[1:]}.", error.reason, {})
+        return Outcome(error.status, error.code, text, title, sentence(text), error.reason, {})
     if isinstance(error, Unavailable):
         return unavailable(error.retry_after, "store_unavailable")
     if isinstance(error, TimeoutError):
@@ -57,6 +57,11 @@ def outcome(error: BaseException) -> Outcome:
         return Outcome(503, "temporarily_unavailable", "a plugin failed", "The login did not work", text, "plugin", {})
     text = "Something went wrong here. It is not your fault."
     return Outcome(500, "server_error", "an unexpected error", "An unexpected error", text, type(error).__name__, {})
+
+
+def sentence(text: str) -> str:
+    """A description as a sentence; one that begins with a parameter's name leaves the name as it is."""
+    return f"{text if '_' in text.split(' ')[0] else text[:1].upper() + text[1:]}."
 
 
 def _upstream(error: UpstreamError) -> Outcome:

@@ -162,9 +162,9 @@ class Connection(RequestHandler):
         if self._wire is not None:
             self._wire.abort()
 
-    def log_exception(self, *args: Any, **_: Any) -> None:
-        """aiohttp's own complaints, without the offending bytes, seldom."""
-        logs.seldom("connection_fault", detail=str(args[0]) if args else "")
+    def log_exception(self, *args: Any, **named: Any) -> None:
+        """aiohttp's own complaints: where it happened, without the offending bytes, seldom."""
+        logs.seldom("connection_fault", level="error", text=str(args[0]), exc_info=named.get("exc_info"))
 
     def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """The answer to what the parser refused."""

@@ -5,7 +5,7 @@
 
 A field whose name is that of a secret is hidden, texts are cut to 200 characters, control characters are escaped by
 JSON itself. Lines go to a thread through a bounded queue: with a pipe that nobody reads they are dropped and counted,
-and requests go on. Records of the standard library's logging take the same way; those of libraries from WARNING on only,
+and requests go on. Records of the standard library's logging take the same way; those of libraries from WARNING on,
 since they say more than they should below that.
 """
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,13 @@ from tests.kit.valkey import free_port
 __all__ = ["server", "stores"]
 HERE = Path(__file__).parent
 SHOTS = HERE / "shots"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    # oidc-provider's pages ask for a font from elsewhere: nothing leaves this machine
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +147,6 @@ def way(name: str, issuer: str, **options: Any) -> Any:
     return connection(name, issuer, "front_channel", **options)
 
 
-def buttons(names: Sequence[str]) -> list[Any]:
-    """Connections that nobody will follow."""
-    return [way(name.lower().split()[0], "http://localhost:9/", display_name=name) for name in names]
+def buttons(names: Mapping[str, str]) -> list[Any]:
+    """Connections that nobody will follow: name and words."""
+    return [way(name, "http://localhost:9/", display_name=words) for name, words in names.items()]

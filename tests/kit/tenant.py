@@ -25,6 +25,7 @@ from proxy.oidc.keys import ALGORITHMS
 
 CLIENT_ID = "isthmus"
 NONCE = "n-0S6_WzA2Mj"
+CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
 
 
 @lru_cache
@@ -34,7 +35,7 @@ def signer(name: str, alg: str = "RS256", bits: int = 2048) -> Signer:
     if alg == "EdDSA":
         private = ed25519.Ed25519PrivateKey.generate()
     elif alg.startswith("ES"):
-        private = ec.generate_private_key({"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}[alg])
+        private = ec.generate_private_key(CURVES[alg])
     else:
         private = rsa.generate_private_key(65537, bits)
     pem = private.private_bytes(
@@ -49,8 +50,8 @@ def b64(raw: bytes) -> str:
 
 
 def jws(key: Signer, claims: Any, header: Mapping[str, Any] | bytes | None = None, *, alg: str = "") -> str:
-    """A token signed by ``key``, whatever is in it. ``header`` adds to the usual one (None removes a name) or, as bytes,
-    replaces it; ``claims`` may be bytes. ``alg`` signs with another algorithm of the same key."""
+    """A token signed by ``key``, whatever is in it. ``header`` adds to the usual one (None removes a name) or, as
+    bytes, replaces it; ``claims`` may be bytes. ``alg`` signs with another algorithm of the same key."""
     usual = {"alg": alg or key.alg, "kid": key.kid, "typ": "JWT"}
     if not isinstance(header, bytes):
         whole = {name: value for name, value in {**usual, **(header or {})}.items() if value is not None}

@@ -11,7 +11,12 @@ from proxy.oidc.errors import Misconfigured, Problem, ProtocolError, Refused, Sh
 def test_a_protocol_error_carries_code_words_and_reason(kind: type[ProtocolError]) -> None:
     """The code is for programs, the description for people, the reason for the log."""
     error = kind("invalid_request", "no such thing", reason="nothing", status=403)
-    assert (error.code, error.description, error.reason, error.status) == ("invalid_request", "no such thing", "nothing", 403)
+    assert (error.code, error.description, error.reason, error.status) == (
+        "invalid_request",
+        "no such thing",
+        "nothing",
+        403,
+    )
     assert kind("invalid_request", "x").reason == "invalid_request"
 
 

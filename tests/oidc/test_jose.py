@@ -33,14 +33,18 @@ def key_set(*signers: jose.Signer, **changes: Any) -> KeySet:
 KEYS = key_set(ONE, TWO, EC, ED)
 
 
-def reason(token: str, keys: KeySet = KEYS, algorithms: tuple[str, ...] = ("RS256",), types: tuple[str, ...] = TYPES) -> str:
+def reason(
+    token: str, keys: KeySet = KEYS, algorithms: tuple[str, ...] = ("RS256",), types: tuple[str, ...] = TYPES
+) -> str:
     """Why ``token`` is refused."""
     with pytest.raises(jose.JoseError) as caught:
         jose.verify(token, keys, algorithms, types)
     return caught.value.reason
 
 
-@pytest.mark.parametrize("one", [ONE, EC, ED, signer("p384", "ES384"), signer("p521", "ES512"), signer("ps", "PS256")], ids=lambda s: s.alg)
+@pytest.mark.parametrize(
+    "one", [ONE, EC, ED, signer("p384", "ES384"), signer("p521", "ES512"), signer("ps", "PS256")], ids=lambda s: s.alg
+)
 def test_what_we_sign_is_verified(one: jose.Signer) -> None:
     """Every algorithm we know goes the whole way, by our own verifier and by PyJWT's."""
     token = one.sign(CLAIMS, typ="JWT")
@@ -57,8 +61,12 @@ def test_what_is_no_json_is_not_signed() -> None:
 
 
 HMAC_SECRETS = {
-    "pem": ONE._key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
-    "der": ONE._key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+    "pem": ONE._key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ),
+    "der": ONE._key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    ),
     "jwk": json.dumps(dict(ONE.public_jwk)).encode(),
     "n": ONE.public_jwk["n"].encode(),
     "kid": b"one",
@@ -132,9 +140,17 @@ def test_jo_07_without_a_kid_there_must_be_no_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [{"crit": ["x"]}, {"crit": []}, {"crit": ["b64"], "b64": True}, {"b64": False}, {"b64": True}, {"crit": None, "x": 1, "b64": 0}],
+    "extra",
+    [
+        {"crit": ["x"]},
+        {"crit": []},
+        {"crit": ["b64"], "b64": True},
+        {"b64": False},
+        {"b64": True},
+        {"crit": None, "x": 1, "b64": 0},
+    ],
     ids=lambda e: f"jo-09-{e}",
-)  # fmt: skip
+)
 def test_jo_09_critical_headers_are_refused(extra: dict[str, Any]) -> None:
     """JO-09: we understand no extension, so none may be critical."""
     assert reason(jws(ONE, CLAIMS, extra)) == "critical_header"
@@ -194,10 +210,19 @@ GOOD = jws(ONE, CLAIMS)
 
 @pytest.mark.parametrize(
     "token",
-    ["", "x", "a.b", "a.b.c.d", "." * 1_000_000, "a" * 1_000_000, GOOD + "." + GOOD, '{"payload":"e30","signatures":[]}',
-     jws(ONE, {"pad": "x" * 16_400})],
+    [
+        "",
+        "x",
+        "a.b",
+        "a.b.c.d",
+        "." * 1_000_000,
+        "a" * 1_000_000,
+        GOOD + "." + GOOD,
+        '{"payload":"e30","signatures":[]}',
+        jws(ONE, {"pad": "x" * 16_400}),
+    ],
     ids=["empty", "no-dots", "one-dot", "three-dots", "million-dots", "megabyte", "two-tokens", "json", "16-kb"],
-)  # fmt: skip
+)
 def test_jo_13_size_and_dots_are_checked_first(token: str) -> None:
     """JO-13: at most 16 KB and exactly two dots, before anything is decoded."""
     assert reason(token) == "malformed"
@@ -219,10 +244,33 @@ def _spare_bits(token: str) -> str:
 
 @pytest.mark.parametrize(
     "other",
-    [GOOD + "=", GOOD + "==", GOOD + " ", " " + GOOD, GOOD + "\n", _spare_bits(GOOD), GOOD.replace(".", "=.", 1),
-     GOOD[:20] + "\n" + GOOD[20:], GOOD + "\u00e9", GOOD[:-4] + "++//", GOOD + "\ud800"],
-    ids=["pad", "pads", "blank", "lead", "newline", "spare-bits", "pad-in-header", "folded", "non-ascii", "plain-64", "surrogate"],
-)  # fmt: skip
+    [
+        GOOD + "=",
+        GOOD + "==",
+        GOOD + " ",
+        " " + GOOD,
+        GOOD + "\n",
+        _spare_bits(GOOD),
+        GOOD.replace(".", "=.", 1),
+        GOOD[:20] + "\n" + GOOD[20:],
+        GOOD + "\u00e9",
+        GOOD[:-4] + "++//",
+        GOOD + "\ud800",
+    ],
+    ids=[
+        "pad",
+        "pads",
+        "blank",
+        "lead",
+        "newline",
+        "spare-bits",
+        "pad-in-header",
+        "folded",
+        "non-ascii",
+        "plain-64",
+        "surrogate",
+    ],
+)
 def test_jo_17_one_token_has_one_text(other: str) -> None:
     """JO-17: padding, blanks and unused bits make another text of the same token: refused."""
     assert other != GOOD
@@ -269,7 +317,9 @@ def test_jo_15_nothing_else_in_the_product_verifies_or_skips() -> None:
                 assert path.parent.name == "oidc", path
 
 
-PIECES = st.sampled_from([*GOOD.split("."), ".", "..", "=", "e30", b64(b'{"alg":"RS256"}'), b64(b'{"alg":"none"}')]) | st.text(max_size=30)
+PIECES = st.sampled_from(
+    [*GOOD.split("."), ".", "..", "=", "e30", b64(b'{"alg":"RS256"}'), b64(b'{"alg":"none"}')]
+) | st.text(max_size=30)
 
 
 @given(st.lists(PIECES, max_size=7).map("".join) | st.text())
@@ -282,11 +332,16 @@ def test_any_text_ends_as_claims_or_as_a_jose_error(token: str) -> None:
         pass
 
 
-HEADERS = st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jku", "jwk", "x5u"]), st.none() | st.integers() | st.text() | st.sampled_from(["RS256", "one", "JWT"]))
+HEADERS = st.dictionaries(
+    st.sampled_from(["alg", "kid", "typ", "crit", "jku", "jwk", "x5u"]),
+    st.none() | st.integers() | st.text() | st.sampled_from(["RS256", "one", "JWT"]),
+)
 
 
 @given(HEADERS, st.binary(max_size=60))
-def test_any_signed_header_and_payload_ends_as_claims_or_as_a_jose_error(header: dict[str, Any], payload: bytes) -> None:
+def test_any_signed_header_and_payload_ends_as_claims_or_as_a_jose_error(
+    header: dict[str, Any], payload: bytes
+) -> None:
     """Even with a good signature, only a good header and a JSON object pass."""
     try:
         verified = jose.verify(jws(ONE, payload, json.dumps(header).encode()), KEYS, ("RS256",), TYPES)

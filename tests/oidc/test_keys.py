@@ -33,10 +33,14 @@ def test_the_thumbprint_of_the_rfc() -> None:
         "6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8a"
         "wapJzKnqDKgw"
     )
-    assert thumbprint({"kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256"}) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert (
+        thumbprint({"kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256"}) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    )
 
 
-@pytest.mark.parametrize(("alg", "members"), [("RS256", {"n", "e"}), ("ES256", {"crv", "x", "y"}), ("EdDSA", {"crv", "x"})])
+@pytest.mark.parametrize(
+    ("alg", "members"), [("RS256", {"n", "e"}), ("ES256", {"crv", "x", "y"}), ("EdDSA", {"crv", "x"})]
+)
 def test_a_public_key_of_ours_holds_nothing_private(alg: str, members: set[str]) -> None:
     """A JWK of ours has the public members, its thumbprint as name, use and alg."""
     jwk = public_jwk(signer("ours", alg)._key, alg)
@@ -123,7 +127,9 @@ def test_jo_07_at_most_fifty_keys_are_read() -> None:
     assert len(parse_jwks({"keys": many}).keys) == MOST_KEYS
 
 
-@pytest.mark.parametrize("kid", ["../../dev/null", "' OR 1=1", "\0", "*", "ONE", "one ", ""], ids=lambda k: f"jo-05-{k!r}")
+@pytest.mark.parametrize(
+    "kid", ["../../dev/null", "' OR 1=1", "\0", "*", "ONE", "one ", ""], ids=lambda k: f"jo-05-{k!r}"
+)
 def test_jo_05_a_name_is_compared_exactly(kid: str) -> None:
     """JO-05: no pattern, no case folding, no path."""
     assert kids(ONE, TWO, kid=kid) == []
@@ -137,7 +143,11 @@ def test_what_is_no_key_set_is_refused(document: dict[str, Any]) -> None:
         parse_jwks(document)
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
 MEMBER = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "alg", "use", "kid", "key_ops"])
 VALUE = st.sampled_from(["RSA", "EC", "OKP", "P-256", "Ed25519", "AQAB", "sig", ONE["n"], ED["x"]]) | JSON
 

@@ -16,7 +16,9 @@ def test_the_example_of_the_rfc() -> None:
     assert pkce.matches(VERIFIER, CHALLENGE)
 
 
-@pytest.mark.parametrize("verifier", ["", "short", VERIFIER[:-1], VERIFIER + "x", "ü" * 43, "a" * 129, CHALLENGE, VERIFIER + "\n"])
+@pytest.mark.parametrize(
+    "verifier", ["", "short", VERIFIER[:-1], VERIFIER + "x", "ü" * 43, "a" * 129, CHALLENGE, VERIFIER + "\n"]
+)
 def test_no_other_verifier_matches(verifier: str) -> None:
     """A verifier that is another, too short, too long or of other characters never matches."""
     assert not pkce.matches(verifier, CHALLENGE)

@@ -39,7 +39,9 @@ def front(**options: Any) -> Connection:
 def trip(**changes: Any) -> Transaction:
     """A trip that began ten seconds ago."""
     usual = {"id": "state-1", "request": {}, "client_id": "webapp", "started_at": int(NOW) - 10}
-    return Transaction(**{**usual, "connection": "corp", "nonce": NONCE, "verifier": "v" * 43, "wishes": Wishes(), **changes})
+    return Transaction(
+        **{**usual, "connection": "corp", "nonce": NONCE, "verifier": "v" * 43, "wishes": Wishes(), **changes}
+    )
 
 
 def as_json(value: Any, status: int = 200, **headers: str) -> HttpResponse:

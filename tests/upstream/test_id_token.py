@@ -21,7 +21,9 @@ KEYS = parse_jwks({"keys": [dict(one.public_jwk) for one in (ONE, *OTHERS)]})
 LEEWAY = 60
 
 
-def verify(token: str, *, access_token: str = "", wishes: Wishes | None = None, now: float = NOW, **options: Any) -> Any:
+def verify(
+    token: str, *, access_token: str = "", wishes: Wishes | None = None, now: float = NOW, **options: Any
+) -> Any:
     expected = Expected(connection(**options), ISSUER, trip(wishes=wishes or Wishes()), LEEWAY, access_token)
     return verify_id_token(token, KEYS, expected, now)
 
@@ -171,7 +173,14 @@ def test_rp_11_subjects_are_kept_as_they_are(sub: str) -> None:
 
 @pytest.mark.parametrize(
     ("at_hash", "good"),
-    [(half_hash("RS256", "at"), True), (None, True), (half_hash("RS256", "other"), False), ("", False), (5, False), ([], False)],
+    [
+        (half_hash("RS256", "at"), True),
+        (None, True),
+        (half_hash("RS256", "other"), False),
+        ("", False),
+        (5, False),
+        ([], False),
+    ],
     ids=["rp-10-right", "rp-10-absent", "rp-10-wrong", "rp-10-empty", "rp-10-number", "rp-10-list"],
 )
 def test_rp_10_at_hash_binds_the_access_token(at_hash: Any, good: bool) -> None:
@@ -230,7 +239,9 @@ STEP_UP: list[tuple[str, Wishes, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("wishes", "changes", "good"), [s[1:] for s in STEP_UP], ids=[f"rp-29-{s[0]}" for s in STEP_UP])
+@pytest.mark.parametrize(
+    ("wishes", "changes", "good"), [s[1:] for s in STEP_UP], ids=[f"rp-29-{s[0]}" for s in STEP_UP]
+)
 def test_rp_29_an_old_login_is_never_taken_for_a_new_one(wishes: Wishes, changes: dict[str, Any], good: bool) -> None:
     """RP-29: ``fresh`` and ``max_age`` are held against ``auth_time`` by the tenant's own clock."""
     made = token(**changes)
@@ -256,7 +267,11 @@ CERTIFICATION: list[tuple[str, str, str]] = [
     ("missing-iat", token(iat=None), "bad_iat"),
     ("nonce-invalid", token(nonce="n-0S6_WzA2Mj1"), "nonce_mismatch"),
     ("invalid-sig-rs256", token()[:-6] + "AAAAAA"[:5] + "A", "bad_signature"),
-    ("idtoken-sig-none", jws(ONE, good_claims(ISSUER, NOW), {"alg": "none"}).rpartition(".")[0] + ".", "wrong_algorithm"),
+    (
+        "idtoken-sig-none",
+        jws(ONE, good_claims(ISSUER, NOW), {"alg": "none"}).rpartition(".")[0] + ".",
+        "wrong_algorithm",
+    ),
     ("kid-absent-single-jwks", jws(ONE, good_claims(ISSUER, NOW), {"kid": None}), ""),
     ("idtoken-sig-rs256", token(), ""),
     ("access-token-as-id-token", jws(ONE, good_claims(ISSUER, NOW), {"typ": "at+jwt"}), "wrong_type"),

@@ -1,0 +1,276 @@
+"""The downstream shore put together by itself: a store, keys, two clients, one person, and no web around it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from proxy.downstream import keys as key_store
+from proxy.downstream.access_token import AccessTokens
+from proxy.downstream.authorization_code import AuthorizationCode
+from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.authorize_endpoint import Authorize
+from proxy.downstream.grant import Lifetimes, session_key
+from proxy.downstream.keys import KeyRing
+from proxy.downstream.logout import RpInitiatedLogout
+from proxy.downstream.metadata import Metadata, joined
+from proxy.downstream.refresh_token import RefreshToken
+from proxy.downstream.ring import Ring
+from proxy.downstream.token import Issuer, Token
+from proxy.downstream.userinfo import UserInfo
+from proxy.features import Answer, Feature, Request
+from proxy.models import Client, Connection, Session
+from proxy.oidc import pkce
+from proxy.store import Drop, Op, Store, Touch
+from proxy.store.memory import MemoryStore
+
+ISSUER = "https://sso.example/"
+NOW = 1_800_000_000.0
+SECRET = "a-client-secret-of-forty-characters-0123"
+API = "https://api.example/"
+CALLBACK = "https://app.example/cb"
+VERIFIER = "a-verifier-of-more-than-43-characters-0123456789"
+CHALLENGE = pkce.challenge(VERIFIER)
+BROWSER = "b" * 43
+
+WEBAPP = Client.model_validate(
+    {
+        "client_id": "webapp",
+        "client_secret": SECRET,
+        "client_name": "Web app",
+        "redirect_uris": [CALLBACK, "http://127.0.0.1/cb", "https://app.example/cb2?bar=foo"],
+        "post_logout_redirect_uris": ["https://app.example/", "https://app.example/bye?a=b"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "grants": [{"audience": API, "scopes": ["read:things"]}],
+    }
+)
+OTHER = WEBAPP.model_copy(
+    update={"client_id": "other", "grants": (), "post_logout_redirect_uris": ("https://other.example/",)}
+)
+SPA = Client.model_validate(
+    {"client_id": "spa", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"]}
+)
+CORP = Connection.model_validate(
+    {
+        "name": "corp",
+        "enabled_clients": ["webapp", "other", "spa"],
+        "options": {"client_id": "isthmus", "discovery_url": "https://idp.example"},
+    }
+)
+PROFILE = {"name": "Ada", "email": "ada@corp.example", "email_verified": True, "groups": ["staff"]}
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_session(**changes: Any) -> Session:
+    """Ada's session."""
+    plain = Session(
+        sid="ada-session-0123456789"[:22],
+        user_id="oidc|corp|ada",
+        connection="corp",
+        issuer="https://idp.example",
+        subject="ada",
+        auth_time=int(NOW) - 100,
+        created_at=int(NOW) - 100,
+        expires_at=int(NOW) + 86_400,
+        profile=PROFILE,
+    )
+    return replace(plain, **changes)
+
+
+@lru_cache
+def first_ring() -> Ring:
+    """Two real keys, made once: RSA keys take long to find."""
+    first = replace(key_store.generate(int(NOW)), signs_from=int(NOW))
+    return (first, key_store.generate(int(NOW)))
+
+
+def asked(**changes: Any) -> dict[str, str]:
+    """The parameters of an honest authorization request; None takes one out."""
+    plain: dict[str, Any] = {
+        "response_type": "code",
+        "client_id": "webapp",
+        "redirect_uri": CALLBACK,
+        "scope": "openid profile email",
+        "state": "st-1",
+        "nonce": "n-1",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        **changes,
+    }
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def answer_params(url: str) -> dict[str, str]:
+    """What a redirect carries in its query."""
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+def payload(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unchecked."""
+    body = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return claims
+
+
+class FailingStore(Store):
+    """A store that cannot do operations for which ``fails`` holds: the fault comes before anything is written."""
+
+    def __init__(self, inner: Store, fails: Callable[[Op], bool], error: Exception) -> None:
+        self._inner, self._fails, self._error = inner, fails, error
+
+    async def run(self, *ops: Op) -> Sequence[Any]:
+        if any(map(self._fails, ops)):
+            raise self._error
+        return await self._inner.run(*ops)
+
+    async def ping(self) -> float:
+        return await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class SlowStore(Store):
+    """A store whose every answer lets all others go first: what is not atomic shows."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+
+    async def run(self, *ops: Op) -> Sequence[Any]:
+        await asyncio.sleep(0)
+        answers = await self._inner.run(*ops)
+        await asyncio.sleep(0)
+        return answers
+
+    async def ping(self) -> float:
+        return await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@dataclass
+class World:
+    """The shore. ``went`` notes whom it sent to log in, ``ended`` which sessions it ended."""
+
+    clock: Clock = field(default_factory=Clock)
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    store: Store = None  # type: ignore[assignment]  # made below unless given
+    clients: dict[str, Client] = field(default_factory=lambda: {c.client_id: c for c in (WEBAPP, OTHER, SPA)})
+    connections: dict[str, Connection] = field(default_factory=lambda: {"corp": CORP})
+    session: Session | None = None
+    went: list[tuple[AuthorizeRequest, Session | None]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = self.store or MemoryStore(clock=self.clock)
+        self.build()
+
+    def build(self) -> None:
+        """Put the features together on the store."""
+        self.keys = KeyRing(self.store, self.lifetimes.signed)
+        self.access_tokens = AccessTokens(ISSUER, self.store, self.keys, self.lifetimes)
+        issuer = Issuer(ISSUER, self.access_tokens)
+        self.code = AuthorizationCode(self.store, issuer, self.lifetimes)
+        self.refresh_token = RefreshToken(self.store, issuer, self.lifetimes, self.connections)
+        self.authorize_endpoint = Authorize(
+            ISSUER, self.clients, self.connections, self.store, self.code, self.log_in, self.keep_alive
+        )
+        self.token = Token(ISSUER, {**self.code.grants(), **self.refresh_token.grants()})
+        self.userinfo_endpoint = UserInfo(ISSUER)
+        self.logout = RpInitiatedLogout(ISSUER, self.clients, self.keys, self.end, b"k" * 32)
+        self.features: tuple[Feature, ...] = (
+            self.authorize_endpoint,
+            self.token,
+            self.code,
+            self.refresh_token,
+            self.userinfo_endpoint,
+            self.logout,
+        )
+        self.metadata = Metadata(ISSUER, self.keys, joined(self.features))
+
+    async def begin(self, session: Session | None) -> World:
+        """Keys, and who is logged in."""
+        if not self.keys.loaded:
+            value = key_store._to_value(first_ring())
+            await self.store.add(key_store.RING, value, key_store.FOREVER)
+            await self.keys.load(self.clock.now)
+        self.session = session
+        if session is not None:
+            await self.store.put(session_key(session.sid), {"user_id": session.user_id}, 86_400 * 365)
+        return self
+
+    async def log_in(self, request: Request, asked: AuthorizeRequest, client: Client, session: Session | None) -> Answer:
+        """In place of the bridge."""
+        self.went.append((asked, session))
+        return Answer(redirect=f"{ISSUER}login")
+
+    def keep_alive(self, session: Session, now: float) -> Op:
+        """In place of the bridge."""
+        return Touch(session_key(session.sid), 86_400 * 365)
+
+    async def end(self, session: Session, browser: str) -> None:
+        """In place of the bridge."""
+        self.ended.append(session.sid)
+        await self.store.run(Drop(session_key(session.sid)))
+
+    async def _current(self) -> Session | None:
+        return self.session
+
+    def request(self, params: Mapping[str, str], method: str = "GET", **more: Any) -> Request:
+        """A request as the wrappers make it."""
+        return Request(method, "/x", params, {}, self.clock.now, browser=BROWSER, session=self._current, **more)
+
+    async def authorize(self, **changes: Any) -> Answer:
+        """An authorization request, honest but for the changes."""
+        return await self.authorize_endpoint.handle(self.request(asked(**changes)))
+
+    async def refusal(self, **changes: Any) -> dict[str, str]:
+        """What the client hears of an authorization request."""
+        return answer_params((await self.authorize(**changes)).redirect)
+
+    async def new_code(self, **changes: Any) -> str:
+        """A fresh code."""
+        return (await self.refusal(**changes))["code"]
+
+    async def exchange(self, client: str = "webapp", **params: str) -> dict[str, Any]:
+        """A request at the token endpoint by an authenticated client."""
+        request = self.request({n: v for n, v in params.items() if v}, "POST", client=self.clients[client])
+        answer = await self.token.exchange(request)
+        assert answer.json is not None
+        return dict(answer.json)
+
+    async def redeem(self, code: str, client: str = "webapp", **changes: str) -> dict[str, Any]:
+        """Tokens for a code."""
+        usual = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": VERIFIER, "code": code}
+        return await self.exchange(client, **{**usual, **changes})
+
+    async def refresh(self, token: str, client: str = "webapp", **changes: str) -> dict[str, Any]:
+        """Tokens for a refresh token."""
+        return await self.exchange(client, **{"grant_type": "refresh_token", "refresh_token": token, **changes})
+
+    async def tokens(self, **changes: Any) -> dict[str, Any]:
+        """A whole trip from a live session."""
+        return await self.redeem(await self.new_code(**changes), changes.get("client_id", "webapp"))
+
+    async def userinfo(self, token: str) -> dict[str, Any]:
+        """What userinfo says to a token."""
+        bearer = await self.access_tokens.check(token, f"{ISSUER}userinfo", self.clock.now)
+        answer = await self.userinfo_endpoint.serve(self.request({}, bearer=bearer))
+        assert answer.json is not None
+        return dict(answer.json)

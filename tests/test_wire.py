@@ -1,0 +1,495 @@
+"""The only way out: what it refuses to call, and what it survives. Real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+
+from proxy import wire as wire_module
+from proxy.oidc.errors import Misconfigured, UpstreamError
+from proxy.oidc.messages import HttpRequest
+from proxy.wire import LOOPBACK, Blocked, Guard, Wire, check_url
+from tests.kit.tenant import ScriptedTenant, Step
+
+LOCAL, PUBLIC = "http://127.0.0.1:9000/", "https://sso.example/"
+TOLD = "the login service gave no usable answer"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are told at once, but where a test looks at just that."""
+    monkeypatch.setattr(wire_module, "FLOOR_SECONDS", 0.0)
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listener(
+    handle: Handler | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server of bare bytes: its port, and the first bytes of every connection."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(b"")
+        try:
+            if handle:
+                await handle(reader, writer)
+            else:
+                seen[-1] = await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1], seen
+
+
+async def failure(wire: Wire, url: str, **how: Any) -> UpstreamError:
+    with pytest.raises(UpstreamError) as caught:
+        await wire.send(HttpRequest(how.pop("method", "GET"), url, **how))
+    return caught.value
+
+
+SPECIAL = [
+    "127.0.0.1",
+    "127.255.0.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "100.64.0.1",
+    "169.254.169.254",
+    "0.0.0.0",
+    "0.1.2.3",
+    "192.0.0.8",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::1",
+    "2001::1",
+    "2002:7f00:1::",
+    "2001:db8::1",
+    "fc00::1",
+    "fd12::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "fd00:ec2::254",
+]
+
+
+@pytest.mark.parametrize("address", SPECIAL, ids=[f"ss-01-{a}" for a in SPECIAL])
+def test_ss_01_addresses_that_are_not_public_are_refused(address: str) -> None:
+    """SS-01, SS-02: every special-use address, and every address that holds another."""
+    with pytest.raises(Blocked):
+        Guard().check(address, 443)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "93.184.216.34"])
+def test_ss_07_public_addresses_on_443_alone(address: str) -> None:
+    """SS-07: no other port of a public address."""
+    Guard().check(address, 443)
+    for port in (0, 22, 80, 6379, 8443):
+        with pytest.raises(Blocked):
+            Guard().check(address, port)
+
+
+NEVER = [
+    "169.254.169.254",
+    "fe80::1",
+    "fd00:ec2::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "::ffff:169.254.169.254",
+    "0.0.0.0",
+    "64:ff9b::a9fe:a9fe",
+]
+
+
+@pytest.mark.parametrize("address", NEVER, ids=[f"ss-06-{a}" for a in NEVER])
+def test_ss_06_metadata_services_are_never_called(address: str) -> None:
+    """SS-06: even if an operator lists everything."""
+    everything = Guard((*wire_module._networks("0.0.0.0/0", "::/0"),))
+    with pytest.raises(Blocked):
+        everything.check(address, 80)
+    everything.check("10.1.2.3", 8443)
+
+
+def test_ss_14_listed_networks_only() -> None:
+    """SS-14: what is listed may be called on any port; loopback only if it is listed too."""
+    guard = Guard(wire_module._networks("10.0.0.0/8"))
+    guard.check("10.0.0.1", 8443)
+    for address in ("192.168.0.1", "127.0.0.1", "11.0.0.1"):
+        with pytest.raises(Blocked):
+            guard.check(address, 8443)
+
+
+BAD_URLS = [
+    "file:///etc/passwd",
+    "gopher://idp.example/",
+    "ftp://idp.example/",
+    "data:,x",
+    "http+unix://x/",
+    "https:idp.example",
+    "//idp.example/",
+    "",
+    "https://",
+    "https://u:p@idp.example/",
+    "https://idp.example@evil.example/",
+    "https://idp.example\\@evil/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0x7f.1/",
+    "https://0177.0.0.1/",
+    "https://127.1/",
+    "https://127.0.0.1./",
+    "https://[::1%25lo]/",
+    "https://[::1%lo]/",
+    "https://localhost./",
+    "https://idp.example./",
+    "https://\uff11\uff12\uff17.0.0.1/",
+    "https://\u2460\u2461\u2466.0.0.1/",
+    "https://127\u30020\u30020\u30021/",
+    "https://idp..example/",
+    "https://.idp.example/",
+    "https://idp.example:99999999/",
+    "https://idp.example/#f",
+    "https://idp.example/a b",
+    "https://idp.example/\r\nX: y",
+    "\thttps://idp.example/",
+    "https://idp.example\t/",
+    "https://[1.2.3.4]/",
+    "https://[::1/",
+    "https://256.1.1.1/",
+    "https://1.2.3/",
+    "http://idp.example/",
+    "http://10.0.0.1/",
+    "https://sso.example/api/v2/",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS, ids=[f"ss-02-{u!r}"[:40] for u in BAD_URLS])
+def test_ss_02_ss_07_ss_10_one_spelling_one_scheme_and_not_ourselves(url: str) -> None:
+    """SS-02, SS-07, SS-10: refused as text, before anything is looked up."""
+    with pytest.raises(Blocked):
+        check_url(url, PUBLIC)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://localhost:1/x?y", "http://[::1]:1/"])
+def test_ss_07_http_needs_loopback_on_both_ends(url: str) -> None:
+    """SS-07: with an issuer on loopback, and never without."""
+    check_url(url, LOCAL)
+    with pytest.raises(Blocked):
+        check_url(url, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://idp.example",
+        "https://idp.example/",
+        "https://idp.example:8443/a?b=c",
+        "https://8.8.8.8/",
+        "https://[2606:4700::1111]/",
+        "https://xn--bcher-kva.example/a/%2e%2e/b",
+    ],
+)
+def test_plain_addresses_pass_as_text(url: str) -> None:
+    """What a tenant's address looks like."""
+    check_url(url, PUBLIC)
+
+
+HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "0x7f000001",
+    "0x7f.1",
+    "2130706433",
+    "127.1",
+    "[::ffff:127.0.0.1]",
+    "0.0.0.0",
+    "\uff11\uff12\uff17.0.0.1",
+    "localhost.",
+]
+
+
+async def test_ss_01_02_03_no_connection_is_made_to_an_inner_address() -> None:
+    """SS-01, SS-02, SS-03: with a public issuer no spelling of loopback reaches a listener, by literal or by name."""
+    async with Wire(issuer=PUBLIC) as wire, listener() as (port, seen):
+        for host in HOSTS:
+            assert (await failure(wire, f"https://{host}:{port}/")).reason == "blocked", host
+    assert seen == []
+
+
+async def test_ss_03_one_inner_address_among_twenty_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SS-03: the resolver's answer is refused as a whole, whatever stands first."""
+    answers = ["93.184.216.34"] * 19 + ["::1"]
+
+    async def resolve(self: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
+        return [
+            {
+                "hostname": host,
+                "host": one,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in one else socket.AF_INET,
+                "proto": 0,
+                "flags": 0,
+            }
+            for one in answers
+        ]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    async with Wire(issuer=PUBLIC) as wire:
+        assert (await failure(wire, "https://idp.example/")).reason == "blocked"
+
+
+async def test_ss_14_rights_are_each_groups_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SS-14: networks and trust anchors of one connection are not another's; that they exist is logged at start."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    caplog.set_level(logging.INFO)
+    async with Wire(issuer=PUBLIC) as wire, listener(context=context) as (port, seen):
+        wire.admit("corp", allow_private=["127.0.0.0/8", "::1/128"], trust=[str(tmp_path / "ca.pem")])
+        wire.admit("near", allow_private=["127.0.0.0/8", "::1/128"])
+        url = f"https://localhost:{port}/"
+        assert (await wire.send(HttpRequest("GET", url, group="corp"))).body == b"ok"
+        assert (await failure(wire, url, group="near")).reason != "blocked"
+        assert (await failure(wire, url, group="other")).reason == "blocked"
+        assert (await failure(wire, f"http://localhost:{port}/", group="corp")).reason == "blocked"
+    assert [one for one in seen if one.startswith(b"GET / HTTP/1.1")] == seen[:1]
+    assert [r.message for r in caplog.records].count("private_calls_allowed") == 2
+
+
+def test_trust_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    """Misconfigured names the file: absent, or without a certificate."""
+    (tmp_path / "empty.pem").write_text("nothing")
+    for path in (tmp_path / "absent.pem", tmp_path / "empty.pem"):
+        with pytest.raises(Misconfigured, match=path.name):
+            Wire(issuer=LOCAL, trust=[str(path)])
+        with pytest.raises(Misconfigured, match="trust"):
+            Wire(issuer=LOCAL).admit("corp", trust=[str(path)])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_ss_05_rp_26_redirects_are_not_followed(status: int) -> None:
+    """SS-05, RP-26: the answer is the redirect itself; neither secret nor code goes on."""
+    async with Wire(issuer=LOCAL) as wire, listener() as (port, seen), ScriptedTenant() as tenant:
+        step = Step(status, b"", {"Location": f"http://127.0.0.1:{port}/"})
+        tenant.script["token"].append(step)
+        tenant.script["jwks"].append(step)
+        posted = await wire.send(
+            HttpRequest(
+                "POST",
+                f"{tenant.base}/token",
+                body=b"client_secret=x",
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+            )
+        )
+        got = await wire.send(HttpRequest("GET", f"{tenant.base}/jwks"))
+        assert (posted.status, got.status) == (status, status)
+        assert tenant.forms == [{"client_secret": "x"}]
+    assert seen == []
+
+
+async def test_ss_11_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SS-11: no proxy and no netrc of somebody else's."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login evil password evil")
+    async with Wire(issuer=LOCAL) as wire, listener() as (port, seen), ScriptedTenant() as tenant:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+        await wire.send(HttpRequest("POST", f"{tenant.base}/token"))
+        assert tenant.authorizations == [""]
+    assert seen == []
+
+
+async def test_ft_62_cookies_are_not_kept() -> None:
+    """FT-62: what one answer sets, the next request does not carry."""
+
+    async def two(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")
+
+    heads: list[bytes] = []
+    async with Wire(issuer=LOCAL) as wire, listener(two) as (port, _):
+        for _ in range(2):
+            await wire.send(HttpRequest("GET", f"http://localhost:{port}/"))
+    assert len(heads) == 2
+    assert b"cookie" not in heads[1].lower()
+    assert b"accept-encoding: identity" in heads[1].lower()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+BROKEN: dict[str, tuple[Step, int]] = {
+    "ft-38-reset": (Step(raw=b""), 502),
+    "ft-38-cut-body": (Step(raw=HEAD + b"Content-Length: 100\r\n\r\n{"), 502),
+    "ft-38-cut-head": (Step(raw=HEAD + b"Content-Le"), 502),
+    "ft-38-cut-chunk": (Step(raw=HEAD + b"Transfer-Encoding: chunked\r\n\r\n50\r\n{"), 502),
+    "ft-38-bad-chunk": (Step(raw=HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 502),
+    "ft-38-bad-length": (Step(raw=HEAD + b"Content-Length: -5\r\n\r\n"), 502),
+    "ft-38-no-http": (Step(raw=b"SSH-2.0-OpenSSH\r\n"), 502),
+    "ft-38-drip": (Step(raw=HEAD + b"Content-Length: 500\r\n\r\n" + b"x" * 500, drip=0.05), 504),
+    "ft-37-silent": (Step(hold=20), 504),
+    "too-large": (Step(body=b"x" * 5000), 502),
+    "ds-02-long-header": (Step(raw=HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n"), 502),
+    "gzip-bomb": (Step(body=gzip.compress(b"x" * 10_000_000)[:900], headers={"Content-Encoding": "gzip"}), 502),
+    "unknown-coding": (Step(body=b"x", headers={"Content-Encoding": "br"}), 502),
+}
+
+
+@pytest.mark.parametrize(("step", "status"), BROKEN.values(), ids=list(BROKEN))
+async def test_ft_38_a_broken_answer_is_one_error_and_one_post(step: Step, status: int) -> None:
+    """FT-37, FT-38: cut, reset, slow, silent, too large, compressed: 502 or 504, in the same words; never sent twice."""
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as tenant:
+        tenant.always["token"] = step
+        error = await failure(wire, f"{tenant.base}/token", method="POST", body=b"code=c", seconds=0.4, limit=4096)
+        assert (error.status, error.description) == (status, TOLD)
+        assert tenant.calls["token"] == 1
+
+
+async def test_ft_37_a_slow_tenant_fills_its_own_places_only() -> None:
+    """FT-37: twenty wait, the next hears "busy" at once, another tenant's call goes through."""
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as slow, ScriptedTenant() as fast:
+        slow.always["token"] = Step(hold=20)
+        waiting = [
+            asyncio.create_task(wire.send(HttpRequest("POST", f"{slow.base}/token", group="slow"))) for _ in range(20)
+        ]
+        async with asyncio.timeout(5):
+            while slow.calls["token"] < 20:
+                await asyncio.sleep(0.01)
+        busy = await failure(wire, f"{slow.base}/token", method="POST", group="slow")
+        assert (busy.status, busy.reason) == (503, "busy")
+        others = await asyncio.gather(
+            *(wire.send(HttpRequest("GET", f"{fast.base}/jwks", group="fast")) for _ in range(20))
+        )
+        assert {one.status for one in others} == {200}
+        slow.release()
+        await asyncio.gather(*waiting)
+        assert (await wire.send(HttpRequest("POST", f"{slow.base}/token", group="slow"))).status == 200
+
+
+async def test_ft_37_the_node_has_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FT-37: many tenants together take no more than the node's places."""
+    monkeypatch.setattr(wire_module, "PER_NODE", 3)
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as tenant:
+        tenant.always["token"] = Step(hold=20)
+        waiting = [
+            asyncio.create_task(wire.send(HttpRequest("POST", f"{tenant.base}/token", group=f"g{i}"))) for i in range(3)
+        ]
+        async with asyncio.timeout(5):
+            while tenant.calls["token"] < 3:
+                await asyncio.sleep(0.01)
+        assert (await failure(wire, f"{tenant.base}/jwks", group="g9")).reason == "busy"
+        tenant.release()
+        await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize(
+    ("method", "good", "calls"), [("GET", True, 3), ("POST", False, 2)], ids=["ft-42-get", "ft-42-post"]
+)
+async def test_ft_42_a_stale_socket(method: str, good: bool, calls: int) -> None:
+    """FT-42: a pooled socket that dies under a request: a GET is repeated once on a new one, a POST never."""
+    heads: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answers in (True, len(heads) > 0):  # the first connection answers once, then dies under the second request
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            if len(heads) == 2 or not answers:
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with Wire(issuer=LOCAL) as wire, listener(handle) as (port, seen):
+        url = f"http://127.0.0.1:{port}/"
+        await wire.send(HttpRequest("GET", url))
+        if good:
+            assert (await wire.send(HttpRequest(method, url))).body == b"ok"
+        else:
+            assert (await failure(wire, url, method=method, body=b"")).status == 502
+    assert len(heads) == calls
+    assert len(seen) == calls - 1
+
+
+async def test_ss_09_failures_look_alike(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """SS-09: forbidden, closed and no-HTTP ports have one text and the same least delay; the log knows more, but no query."""
+    monkeypatch.setattr(wire_module, "FLOOR_SECONDS", 7.0)
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        shut = closed.getsockname()[1]
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as tenant:
+        tenant.script["jwks"].append(Step(raw=b"220 mail\r\n"))
+        monkeypatch.setattr(wire_module.asyncio, "sleep", record)
+        urls = [f"{tenant.base}/jwks?secret=x", f"http://127.0.0.1:{shut}/?secret=x", "http://10.0.0.1/?secret=x"]
+        errors = [await failure(wire, url) for url in urls]
+        monkeypatch.undo()
+    assert {(error.status, error.code, error.description) for error in errors} == {(502, "server_error", TOLD)}
+    assert [error.reason for error in errors] == ["broken", "unreachable", "blocked"]
+    assert len(waits) == 3
+    assert min(waits) > 1.0
+    assert "secret" not in caplog.text
+    assert not any("secret" in str(vars(record)) for record in caplog.records)
+
+
+async def test_ss_10_we_do_not_call_ourselves() -> None:
+    """SS-10: our own address is refused, even on loopback."""
+    async with listener() as (port, seen), Wire(issuer=f"http://127.0.0.1:{port}/") as wire:
+        assert (await failure(wire, f"http://127.0.0.1:{port}/api/v2/")).reason == "blocked"
+    assert seen == []
+
+
+async def test_ft_59_a_caller_who_leaves_frees_the_place() -> None:
+    """FT-59: cancelled calls leave no place taken, and closing the wire leaves no socket open."""
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as tenant:
+        tenant.always["token"] = Step(hold=20)
+        waiting = [
+            asyncio.create_task(wire.send(HttpRequest("POST", f"{tenant.base}/token", group="g"))) for _ in range(20)
+        ]
+        async with asyncio.timeout(5):
+            while tenant.calls["token"] < 20:
+                await asyncio.sleep(0.01)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert not wire._calls
+        assert (await wire.send(HttpRequest("GET", f"{tenant.base}/jwks", group="g"))).status == 200
+
+
+def test_loopback_is_what_it_says() -> None:
+    """The networks that an issuer on loopback opens."""
+    assert [str(network) for network in LOOPBACK] == ["127.0.0.0/8", "::1/128"]

@@ -1,0 +1,157 @@
+"""The token request we send, and what may come back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.oidc.errors import UpstreamError
+from proxy.oidc.messages import HttpRequest, HttpResponse
+from proxy.upstream.metadata import check_metadata
+from proxy.upstream.token import build_exchange, check_exchange
+from tests.upstream.conftest import DOCUMENT, as_json, connection
+
+GOOD = {"id_token": "a.b.c", "access_token": "at", "token_type": "Bearer"}
+
+
+def built(
+    document: dict[str, Any] = DOCUMENT, verifier: str = "v" * 43, **options: Any
+) -> tuple[HttpRequest, dict[str, list[str]]]:
+    one = connection(**options)
+    request = build_exchange(
+        one, check_metadata(document, one), code="c/+ d", verifier=verifier, redirect_uri="https://sso.example/cb"
+    )
+    return request, parse_qs(request.body.decode())
+
+
+def test_the_request_repeats_what_the_trip_knows() -> None:
+    """Code, redirect URI and verifier, as POST, to the tenant's own group, with the deadline of a token call."""
+    request, form = built()
+    assert (request.method, request.url, request.group, request.seconds) == (
+        "POST",
+        DOCUMENT["token_endpoint"],
+        "corp",
+        5.0,
+    )
+    assert form["grant_type"] == ["authorization_code"]
+    assert form["code"] == ["c/+ d"]
+    assert form["code_verifier"] == ["v" * 43]
+    assert form["redirect_uri"] == ["https://sso.example/cb"]
+    assert "code_verifier" not in built(verifier="")[1]
+
+
+def methods(*names: str) -> dict[str, Any]:
+    return {**DOCUMENT, "token_endpoint_auth_methods_supported": list(names)}
+
+
+@pytest.mark.parametrize(
+    ("document", "options", "expected"),
+    [
+        (DOCUMENT, {}, "basic"),
+        (methods("client_secret_post", "client_secret_basic"), {}, "basic"),
+        (methods("client_secret_post"), {}, "post"),
+        (methods("private_key_jwt"), {}, "post"),
+        (methods("client_secret_post"), {"token_endpoint_auth_method": "client_secret_basic"}, "basic"),
+        (DOCUMENT, {"token_endpoint_auth_method": "client_secret_post"}, "post"),
+        (DOCUMENT, {"client_secret": None}, "none"),
+    ],
+)
+def test_how_we_authenticate(document: dict[str, Any], options: dict[str, Any], expected: str) -> None:
+    """Basic where the tenant takes it, else post; none without a secret; what is configured wins."""
+    request, form = built(document, **options)
+    assert ("Authorization" in request.headers) is (expected == "basic")
+    assert ("client_secret" in form) is (expected == "post")
+    assert ("client_id" in form) is (expected != "basic")
+
+
+def test_basic_is_form_urlencoded_first() -> None:
+    """RFC 6749 2.3.1: a colon, a space, a plus or an umlaut in id or secret survive."""
+    request, _ = built(client_id="a:b c", client_secret="p+\u00e9%:")
+    assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")) == b"a%3Ab+c:p%2B%C3%A9%25%3A"
+
+
+def test_the_request_does_not_show_its_secret() -> None:
+    """A traceback may print the request: secret, code and verifier are not in it."""
+    assert "s3cret" not in repr(built()[0])
+
+
+def test_good_tokens_pass() -> None:
+    """The type's case does not count (RFC 6749 5.1)."""
+    for name in ("Bearer", "bearer", "BEARER"):
+        assert check_exchange(as_json({**GOOD, "token_type": name, "extra": [1]})).id_token == "a.b.c"
+    assert "at" not in repr(check_exchange(as_json(GOOD))).replace("object at", "")
+
+
+def drop(name: str) -> dict[str, Any]:
+    return {key: value for key, value in GOOD.items() if key != name}
+
+
+BAD: list[tuple[str, HttpResponse, int, str]] = [
+    *(
+        (f"rp-26-redirect-{code}", HttpResponse(code, {"location": "https://evil.example/"}, b""), 502, "token_status")
+        for code in (301, 302, 303, 307, 308)
+    ),
+    ("rp-25-invalid-grant", as_json({"error": "invalid_grant"}, 400), 400, "upstream_invalid_grant"),
+    ("invalid-client", as_json({"error": "invalid_client"}, 401), 502, "token_refused"),
+    ("invalid-client-400", as_json({"error": "invalid_client"}, 400), 502, "token_refused"),
+    ("error-without-json", HttpResponse(400, {}, b"<html>"), 502, "token_json"),
+    ("server-error", HttpResponse(500, {}, b"oops"), 502, "token_status"),
+    ("created", as_json(GOOD, 201), 502, "token_status"),
+    ("ft-39-429", as_json({}, 429), 503, "retry_after"),
+    ("ft-39-503", as_json({}, 503), 503, "retry_after"),
+    ("ft-38-half-json", HttpResponse(200, {}, json.dumps(GOOD).encode()[:20]), 502, "token_json"),
+    ("html", HttpResponse(200, {}, b"<html>"), 502, "token_json"),
+    ("empty", HttpResponse(200, {}, b""), 502, "token_json"),
+    ("list", as_json([GOOD]), 502, "token_json"),
+    (
+        "doubled",
+        HttpResponse(200, {}, b'{"id_token":"a","id_token":"b","access_token":"c","token_type":"Bearer"}'),
+        502,
+        "token_json",
+    ),
+    ("no-id-token", as_json(drop("id_token")), 502, "token_missing"),
+    ("no-access-token", as_json(drop("access_token")), 502, "token_missing"),
+    ("no-type", as_json(drop("token_type")), 502, "token_type"),
+    ("dpop", as_json({**GOOD, "token_type": "DPoP"}), 502, "token_type"),
+    ("type-list", as_json({**GOOD, "token_type": ["Bearer"]}), 502, "token_type"),
+    ("id-token-number", as_json({**GOOD, "id_token": 5}), 502, "token_missing"),
+    ("id-token-empty", as_json({**GOOD, "id_token": ""}), 502, "token_missing"),
+    ("error-with-200", as_json({"error": "invalid_grant"}), 502, "token_type"),
+]
+
+
+@pytest.mark.parametrize(("response", "status", "expected"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+def test_an_answer_that_holds_no_tokens_is_an_upstream_error(
+    response: HttpResponse, status: int, expected: str
+) -> None:
+    """RP-25, RP-26, FT-38, FT-39: redirects, errors and broken answers, each with whose fault it is."""
+    with pytest.raises(UpstreamError) as caught:
+        check_exchange(response)
+    assert (caught.value.status, caught.value.reason) == (status, expected)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda i: st.lists(i) | st.dictionaries(st.text(), i),
+    max_leaves=4,
+)
+BODIES = st.binary(max_size=80) | st.dictionaries(st.sampled_from([*GOOD, "error"]), JSON | st.just("Bearer")).map(
+    lambda d: json.dumps(d).encode()
+)
+
+
+@given(st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 500, 503]), BODIES)
+def test_any_answer_ends_as_tokens_or_as_an_upstream_error(status: int, body: bytes) -> None:
+    """Whatever a hostile tenant answers, nothing else is raised."""
+    try:
+        tokens = check_exchange(HttpResponse(status, {}, body))
+        assert tokens.id_token
+        assert status == 200
+    except UpstreamError:
+        pass
