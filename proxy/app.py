@@ -40,6 +40,7 @@ from proxy.upstream.relying_party import RelyingParty
 from proxy.web.callers import Callers
 from proxy.web.pages import ASSETS, Pages
 from proxy.web.session import SessionStorage
+from proxy.web.worker import CAN_SIGN
 from proxy.wire import Wire
 
 KEY_CHECK = 5.0
@@ -134,6 +135,7 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     callers = Callers(parts.issuer, pages, ClientAuthenticator(settings.clients), parts.access_tokens)
     site = web.Application(middlewares=[aiohttp_session.session_middleware(SessionStorage(parts.sessions, parts.issuer))])
     site[KEYS] = parts.keys
+    site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))

@@ -9,14 +9,12 @@ compressed answers not opened, and every wait has its end.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import re
 import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -26,9 +24,10 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from proxy.oidc.addresses import LOOPBACK, Blocked, Guard, Network, check_url, networks
 from proxy.oidc.errors import Misconfigured, Problem, UpstreamError
 from proxy.oidc.messages import HttpRequest, HttpResponse
-from proxy.oidc.urls import is_loopback, origin
+from proxy.oidc.urls import is_loopback
 
 log = logging.getLogger("isthmus.wire")
 
@@ -39,86 +38,18 @@ FLOOR_SECONDS = CONNECT_SECONDS
 """An exchange that failed is told of no sooner: a closed, a filtered and a forbidden port look alike."""
 PER_GROUP, PER_NODE = 20, 200
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
 
-def _networks(*cidrs: str) -> tuple[Network, ...]:
-    return tuple(map(ipaddress.ip_network, cidrs))
+def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
+    """Sockets for exactly the address that was checked: nothing is looked up again before the connection."""
 
-
-LOOPBACK = _networks("127.0.0.0/8", "::1/128")
-NEVER = _networks(
-    "0.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24", "224.0.0.0/4",
-    "255.255.255.255/32", "::/128", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16",
-    "fd00:ec2::/32", "fe80::/10", "fec0::/10", "ff00::/8",
-)  # fmt: skip
-"""What no setting opens: link-local and metadata services of clouds, multicast, and addresses that hold others."""
-INSIDE = _networks("::/96")
-"""Inner addresses that ``ipaddress`` calls global."""
-
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
-_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?((?:[/?][!-\"$-\[\]^-~]*)?)")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-
-
-class Blocked(OSError):
-    """The guard said no. For the log; users hear what they hear of any failure."""
-
-
-@dataclass(frozen=True)
-class Guard:
-    """Which addresses may be connected to: listed ones on any port, public ones (if ``public``) on 443."""
-
-    listed: tuple[Network, ...] = ()
-    public: bool = True
-
-    def check(self, address: str, port: int) -> None:
-        """Raises ``Blocked`` for an address that is not allowed."""
-        ip = ipaddress.ip_address(address)
-        if _within(ip, NEVER):
-            raise Blocked(f"{ip} is never called")
-        if port and _within(ip, self.listed):
-            return
-        if not (self.public and ip.is_global and not ip.is_multicast) or _within(ip, INSIDE):
-            raise Blocked(f"{ip} is not public and not listed in allow_private")
-        if port != 443:
-            raise Blocked(f"port {port} is not 443")
-
-    def open_socket(self, info: AddrInfo) -> socket.socket:
-        """A socket for exactly this address: nothing is looked up again between the check and the connection."""
+    def make(info: AddrInfo) -> socket.socket:
         family, kind, proto, _, address = info
-        self.check(str(address[0]), int(address[1]))
+        guard.check(str(address[0]), int(address[1]))
         return socket.socket(family=family, type=kind, proto=proto)
 
-
-def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Iterable[Network]) -> bool:
-    return any(ip in network for network in networks)
-
-
-def check_url(url: str, issuer: str) -> None:
-    """One spelling of a URL that we may call, as text. Raises ``Blocked``."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        raise Blocked("not a plain http or https URL")
-    _check_host(found[2])
-    if found[1] == "http" and not (is_loopback(url) and is_loopback(issuer)):
-        raise Blocked("http is allowed only between loopback addresses")
-    if origin(url) == origin(issuer):
-        raise Blocked("our own address")
-
-
-def _check_host(host: str) -> None:
-    """A plain name, or an address as everybody writes it: what ends in a number is read as an address by somebody."""
-    try:
-        if host.startswith("["):
-            ipaddress.IPv6Address(host[1:-1])
-        elif not _HOST.fullmatch(host):
-            raise Blocked("the host is not a plain name")
-        elif _NUMBER.fullmatch(host.rpartition(".")[2]):
-            ipaddress.IPv4Address(host)
-    except ValueError:
-        raise Blocked("a numeric host that is no plain address") from None
+    return make
 
 
 class _Resolver(AbstractResolver):
@@ -170,7 +101,7 @@ class Wire:
         group. Raises ``Misconfigured`` for a PEM file that cannot be read."""
         self._issuer = issuer
         loopback = LOOPBACK if is_loopback(issuer) else ()
-        self._everyone = _Rights((*loopback, *_networks(*allow_private)), tuple(trust))
+        self._everyone = _Rights((*loopback, *networks(*allow_private)), tuple(trust))
         self._rights: dict[str, _Rights] = {}
         self._open = _Open()
         self._calls: Counter[str] = Counter()
@@ -179,7 +110,7 @@ class Wire:
     def admit(self, group: str, *, allow_private: Iterable[str] = (), trust: Iterable[str] = ()) -> None:
         """Let ``group`` alone call these networks and trust these PEM files too. Raises ``Misconfigured``."""
         rights = _Rights(
-            (*self._everyone.listed, *_networks(*allow_private)), tuple(dict.fromkeys((*self._everyone.trust, *trust)))
+            (*self._everyone.listed, *networks(*allow_private)), tuple(dict.fromkeys((*self._everyone.trust, *trust)))
         )
         self._context(rights.trust)
         self._rights[group] = rights
@@ -266,7 +197,7 @@ class Wire:
             ttl_dns_cache=DNS_SECONDS,
             keepalive_timeout=IDLE_SECONDS,
             resolver=_Resolver(way.guard),
-            socket_factory=way.guard.open_socket,
+            socket_factory=_socket_factory(way.guard),
         )
         return aiohttp.ClientSession(
             connector=connector,

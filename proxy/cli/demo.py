@@ -30,6 +30,9 @@ from proxy.lab.tenant import Tenant
 from proxy.store.embedded import EmbeddedServer
 from proxy.store.redis import RedisStore
 from proxy.store.sealing import Seal
+from proxy.web import runner
+from proxy.web.health import Health, doors
+from proxy.web.worker import can_sign
 
 PORTS = {"Isthmus": 9000, "the tenant": 9001, "the application": 9002}
 WAYS = {"corp-back": "Log in through the back channel", "corp-front": "Log in through the front channel"}
@@ -86,21 +89,30 @@ class Scene:
 
 
 def demo(check: bool) -> int:
-    """Run the demo until Ctrl-C, or with ``check`` until every login was tried. Answers the exit status."""
-    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        return asyncio.run(_demo(check))
-    return 0
+    """Run the demo until Ctrl-C or SIGTERM, or with ``check`` until every login was tried. Answers the exit status."""
+    return asyncio.run(_until_told(check))
+
+
+async def _until_told(check: bool) -> int:
+    """The demo, taken down in order when a signal comes, whatever it is doing."""
+    work = asyncio.create_task(_demo(check))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        print("Everything is stopped.")
+        return 1 if check else 0
 
 
 async def _demo(check: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="isthmus-demo-", ignore_cleanup_errors=True) as directory:
         async with _scene(Path(directory)) as scene:
             _introduce(scene)
-            if check:
-                return await _check(scene)
-            await _until_told()
-    print("Everything is stopped.")
-    return 0
+            if not check:
+                await asyncio.Event().wait()  # forever: a signal ends it
+            return await _check(scene)
 
 
 async def _check(scene: Scene) -> int:
@@ -110,17 +122,8 @@ async def _check(scene: Scene) -> int:
         except Failed as error:
             print(f"FAILED: {connection}: {error}")
             return 1
-    print("Both channels work.")
+    print("\nBoth channels work.")
     return 0
-
-
-async def _until_told() -> None:
-    """Until Ctrl-C or SIGTERM."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
 
 
 @contextlib.asynccontextmanager
@@ -170,7 +173,9 @@ async def _isthmus(loaded: settings.Settings, sock: socket) -> AsyncIterator[Non
         store = RedisStore(server.socket_path, Seal(own))
         try:
             site = await app.build(loaded, store, own)
-            async with serving(site, sock):
+            health = Health(store.ping, lambda: can_sign(site))
+            serving_as = runner.Serving(loaded.tenant.issuer, doors(health, "/", None))
+            async with runner.serve(site, serving_as, sock):
                 await site[app.KEYS].load(time.time())
                 yield
         finally:
@@ -179,12 +184,14 @@ async def _isthmus(loaded: settings.Settings, sock: socket) -> AsyncIterator[Non
 
 def _introduce(scene: Scene) -> None:
     people = ", ".join(person.name for person in scene.tenant.room.people)
-    print(f"""
+    print(
+        f"""
   The application     {scene.app.base}
   Isthmus             {scene.isthmus}
   The upstream tenant {scene.tenant.issuer}
 
 Open {scene.app.base} and log in, through either channel. The tenant knows
 {people}, and lets you type any other name. There are no passwords.
-Ctrl-C stops everything.
-""")
+Ctrl-C stops everything.""",
+        flush=True,
+    )

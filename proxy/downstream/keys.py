@@ -64,7 +64,8 @@ class KeyRing:
         self._read_at = now
         if ring != self._ring:
             self._ring = ring
-            self._signers = {k.kid: jose.Signer(k.pem, k.kid, k.alg) for k in ring if not k.revoked}
+            known = self._signers  # to read a private key takes a tenth of a second
+            self._signers = {k.kid: known.get(k.kid) or jose.Signer(k.pem, k.kid, k.alg) for k in ring if not k.revoked}
 
     @property
     def loaded(self) -> bool:

@@ -33,7 +33,9 @@ JSON_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class Tenant:
-    """One tenant at ``issuer`` (ends in a slash). ``app`` is what to serve; ``clients`` may be added while it runs."""
+    """One tenant at ``issuer`` (ends in a slash). ``app`` is what to serve; ``clients`` may be added while it runs.
+
+    Its key is made at the start, unless it is given one: that takes a tenth of a second."""
 
     def __init__(
         self,
@@ -41,13 +43,14 @@ class Tenant:
         clients: Iterable[LabClient] = (),
         room: Room = HEALTHY,
         clock: Callable[[], float] = time.time,
+        key: rsa.RSAPrivateKey | None = None,
     ) -> None:
         if not is_loopback(issuer):
             raise ValueError("the lab stays on loopback")
         self.issuer, self.room, self.clock = issuer, room, clock
         self.clients = {client.client_id: client for client in clients}
         self.memory = Memory()
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.kid = secrets.token_urlsafe(8)
         self.cookie = f"lab_{urlsplit(issuer).port or 0}"  # cookies know no ports
         self.base = urlsplit(issuer).path

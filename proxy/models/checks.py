@@ -1,7 +1,8 @@
 """Rules for single values: names, words on a page, addresses, domains, networks.
 
-Each function takes a value and returns it, or raises ValueError with the remedy as its text. The text never repeats the
-value: it may be a secret in the wrong place. Addresses stay the strings they are (RFC 9700 2.1: compared byte for byte).
+Each function takes a value and returns it, or raises ValueError with the remedy as its text. The text never repeats
+the value: it may be a secret in the wrong place. Addresses stay the strings they are (RFC 9700 2.1: compared byte for
+byte).
 """
 
 from __future__ import annotations

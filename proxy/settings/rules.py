@@ -49,7 +49,9 @@ def _tls(file: File) -> Iterator[Fault]:
     cert, key = file.server.tls_cert, file.server.tls_key
     if cert is None or key is None:
         if cert is not key:
-            yield Fault(("server", "tls_key" if key is None else "tls_cert"), "is missing; certificate and key go together")
+            yield Fault(
+                ("server", "tls_key" if key is None else "tls_cert"), "is missing; certificate and key go together"
+            )
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")

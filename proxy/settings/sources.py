@@ -106,7 +106,9 @@ def _respell(tree: Tree) -> None:
         if isinstance(options, dict) and "scopes" in options:
             scopes = options.pop("scopes")
             if options.setdefault("scope", scopes) is not scopes:
-                tree.add(("connections", name, "options", "scopes"), "is another spelling of scope; remove one of the two")
+                tree.add(
+                    ("connections", name, "options", "scopes"), "is another spelling of scope; remove one of the two"
+                )
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -100,6 +100,8 @@ return redis.call('EXPIRE', KEYS[1], ARGV[2])
 SCRIPTS = (LINK, PUT_CAPPED, ADD, TAKE, SWAP, TOUCH)
 _TEXT = {script.sha: script.text for script in SCRIPTS}
 
+_LISTED = (Put, Add, Swap, Touch)
+
 
 def in_full(command: Command) -> Command:
     """The EVALSHA ``command`` with its script's text, for a server that does not know the script yet."""
@@ -139,7 +141,7 @@ class Commands:
     def commands(self, op: Op) -> list[Command]:
         """What to send, in order; the reply to the first is the one for ``answer``."""
         first = self._say[type(op)](op)
-        if not isinstance(op, Put | Add | Swap | Touch) or first[1] == PUT_CAPPED.sha:
+        if not isinstance(op, _LISTED) or not op.under or first[1] == PUT_CAPPED.sha:
             return [first]
         return [first, *(LINK((index.name,), op.key.name, _or_never(op.ttl)) for index in op.under)]
 

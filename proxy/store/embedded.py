@@ -272,7 +272,7 @@ def watch(parent: int, command: list[str], *, every: float = 0.2) -> int:
 
     For systems whose kernel does not offer that. Answers the command's exit status.
     """
-    child = subprocess.Popen(command, close_fds=False)  # noqa: S603 - the command is our own
+    child = subprocess.Popen(command, close_fds=False)
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     while child.poll() is None:

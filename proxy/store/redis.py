@@ -30,6 +30,7 @@ _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
 _LOAD = b"".join(_pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS)
 # UnicodeError: an error reply that is not text.
 _FAULTS = (RedisError, OSError, UnicodeError)
+_READS = frozenset((Get, List))
 SCHEMES = ("redis", "rediss", "unix")
 OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 CLAIM = key("claim", "issuer")
@@ -295,4 +296,4 @@ def _name(error: BaseException) -> str:
 
 
 def _only_reads(ops: Sequence[Op]) -> bool:
-    return all(isinstance(op, Get | List) for op in ops)
+    return _READS.issuperset(map(type, ops))

@@ -77,7 +77,7 @@ def peer_of(request: web.BaseRequest) -> str:
 
 def of(request: web.BaseRequest) -> str:
     """The client's address, as the gate found it; empty without a gate."""
-    return request[CLIENT] if CLIENT in request else ""
+    return request.get(CLIENT, "")
 
 
 def is_loopback(text: str) -> bool:

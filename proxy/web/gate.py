@@ -91,6 +91,8 @@ class Gate:
 
     def _client(self, request: web.Request) -> str:
         peer = client_address.peer_of(request)
+        if not self.proxies.trusts(peer):
+            return self.proxies.client(peer)
         return self.proxies.client(peer, request.headers.getall("X-Forwarded-For", ()))
 
     async def _admitted(self, request: web.Request) -> web.StreamResponse:
@@ -170,13 +172,12 @@ class Gate:
             response.force_close()
         route = route_of(request)
         metrics.request(route, request.method, response.status, seconds)
-        logs.event(
-            "request",
+        logs.access(
             method=request.method,
             route=route,
             status=response.status,
-            ms=round(seconds * 1000, 2),
-            bytes=response.content_length or 0,
+            ms=seconds * 1000,
+            size=response.content_length or 0,
             client=request[client_address.CLIENT],
         )
 

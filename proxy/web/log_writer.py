@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from typing import Final, TextIO
@@ -18,6 +19,7 @@ class Writer:
 
     def __init__(self, stream: TextIO, most: int = MOST) -> None:
         self._stream, self._most = stream, most
+        self._descriptor = _descriptor(stream)
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self.dropped = 0
@@ -53,7 +55,25 @@ class Writer:
         if not lines:
             return
         try:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
+            self._write("\n".join(lines) + "\n")
         except (OSError, ValueError):  # the disk is full, the reader is gone, the stream was closed
             self.dropped += len(lines)
+
+    def _write(self, text: str) -> None:
+        """Past the stream's buffer where there is a file below it: a thread that hangs in a full pipe while it holds
+        the buffer's lock would abort the interpreter at its exit."""
+        if self._descriptor is None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        rest = memoryview(text.encode())
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        stream.flush()
+        return stream.fileno()
+    except (OSError, ValueError):  # a stream in memory, or a closed one
+        return None

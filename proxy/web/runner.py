@@ -157,6 +157,7 @@ async def _cleanup(runner: Runner, hurry: asyncio.Event) -> None:
     finally:
         waiting.cancel()
         finishing.cancel()
+        await asyncio.gather(finishing, waiting, return_exceptions=True)
 
 
 async def _either(hurry: asyncio.Event, seconds: float) -> None:

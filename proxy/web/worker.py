@@ -148,7 +148,9 @@ class Fitness:
     async def _ask(self) -> None:
         checked = await self.store.check()
         foreign = await self.store.claim(self.issuer)
-        self.problems = (*checked.problems, *([foreign] if foreign is not None else []))
+        forgiven = checked.problems if is_loopback(self.issuer) else ()  # nobody's secrets depend on a trial run
+        unfit = () if forgiven else checked.problems
+        self.problems = (*unfit, *([foreign] if foreign is not None else []))
         self.known = True
-        for warning in checked.warnings:
+        for warning in (*checked.warnings, *map(str, forgiven)):
             logs.event("warning", level="warning", text=warning)

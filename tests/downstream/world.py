@@ -27,6 +27,7 @@ from proxy.downstream.userinfo import UserInfo
 from proxy.features import Answer, Feature, Request
 from proxy.models import Client, Connection, Session
 from proxy.oidc import pkce
+from proxy.oidc.jose import Signer
 from proxy.store import Drop, Op, Store, Touch
 from proxy.store.memory import MemoryStore
 
@@ -97,6 +98,12 @@ def first_ring() -> Ring:
     """Two real keys, made once: RSA keys take long to find."""
     first = replace(key_store.generate(int(NOW)), signs_from=int(NOW))
     return (first, key_store.generate(int(NOW)))
+
+
+@lru_cache
+def first_signers() -> dict[str, Signer]:
+    """The same, ready to sign: to read them takes long, too."""
+    return {k.kid: Signer(k.pem, k.kid, k.alg) for k in first_ring()}
 
 
 def asked(**changes: Any) -> dict[str, str]:
@@ -209,13 +216,16 @@ class World:
         if not self.keys.loaded:
             value = key_store._to_value(first_ring())
             await self.store.add(key_store.RING, value, key_store.FOREVER)
+            self.keys._signers = first_signers()
             await self.keys.load(self.clock.now)
         self.session = session
         if session is not None:
             await self.store.put(session_key(session.sid), {"user_id": session.user_id}, 86_400 * 365)
         return self
 
-    async def log_in(self, request: Request, asked: AuthorizeRequest, client: Client, session: Session | None) -> Answer:
+    async def log_in(
+        self, request: Request, asked: AuthorizeRequest, client: Client, session: Session | None
+    ) -> Answer:
         """In place of the bridge."""
         self.went.append((asked, session))
         return Answer(redirect=f"{ISSUER}login")

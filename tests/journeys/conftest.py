@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from proxy.lab.browser import Browser, Page, Tab
 from proxy.lab.listen import listen, port_of, serving
@@ -49,12 +51,18 @@ async def stores(server: Valkey) -> AsyncIterator[Stores]:
         await one.close()
 
 
+@cache
+def tenant_key() -> rsa.RSAPrivateKey:
+    """One key for every tenant of the journeys: each still has a ``kid`` of its own."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 @asynccontextmanager
 async def lab_tenant(name: str = "corp", people: Sequence[Person] = PEOPLE) -> AsyncIterator[Tenant]:
     """A healthy tenant on ``localhost``: another site than Isthmus on ``127.0.0.1``."""
     sock = listen()
     room = Room(name, f"{name} login", "A tenant for tests.", tuple(people))
-    tenant = Tenant(f"http://localhost:{port_of(sock)}/", room=room)
+    tenant = Tenant(f"http://localhost:{port_of(sock)}/", room=room, key=tenant_key())
     async with serving(tenant.app, sock):
         yield tenant
 

@@ -5,6 +5,7 @@ back. The upstream is idpyoidc over TLS on both channels, or a tenant of the lab
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,7 @@ async def test_a_cancelled_login_is_told_to_the_person(world: World) -> None:
     tab = await world.start()
     await tab.click("Cancel")
     assert 400 <= tab.page.status < 500 and tab.page.url.startswith(world.node.issuer)
+    assert re.search("Reference [0-9a-f]{16}", tab.page.text), tab.page.text
     assert world.app.arrived == []
     assert (await world.start()).page.title == "corp login"
 

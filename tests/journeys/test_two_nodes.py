@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from proxy.lab.browser import Browser
+from proxy.lab.rooms import LabClient
 from tests.journeys.conftest import CHANNELS, MIRA, Stores, know, lab_tenant
 from tests.kit.authlib_app import AuthlibApp, authlib_app
-from tests.kit.isthmus import Node, client, connection, isthmus
+from tests.kit.isthmus import CLIENT_SECRET, Node, client, connection, isthmus, isthmus_process
 from tests.kit.relay import Relay, relay
+from tests.kit.valkey import Valkey
 
 
 @dataclass
@@ -93,3 +95,36 @@ async def test_ft_19_a_node_dies_between_two_steps(channel: str, step: str, tmp_
         assert tab.page.text == "hello oidc|corp|mira"
         assert [arrived.claims["sub"] for arrived in made.app.arrived] == ["oidc|corp|mira"]
         assert second in made.balancer.used
+
+
+@pytest.mark.parametrize(
+    ("channel", "before"),
+    [("front_channel", "login/callback"), ("back_channel", "login/callback"), ("back_channel", "")],
+)
+async def test_ft_19_a_process_is_killed_in_the_middle_of_a_login(
+    channel: str, before: str, tmp_path: Path, server: Valkey, stores: Stores
+) -> None:
+    """FT-19: ``kill -9`` of the process that began the login, right before the callback or the token request (no
+    ``before``): the other process finishes it, with one session and one person."""
+    async with lab_tenant() as tenant, authlib_app() as app, relay() as balancer, Browser() as browser:
+        app.issuer = f"http://127.0.0.1:{balancer.port}/"
+        tables = {"connections": [connection("corp", tenant.issuer, channel)], "clients": [client(app)]}
+        redis = f"unix://{server.socket_path}?db=0"
+        tenant.clients["isthmus"] = LabClient("isthmus", (f"{app.issuer}login/callback",), CLIENT_SECRET)
+        async with (
+            isthmus_process(tmp_path, app.issuer, redis, **tables) as first,
+            isthmus_process(tmp_path, app.issuer, redis, **tables) as second,
+        ):
+            balancer.nodes = [first.port]
+            held = f"{app.issuer}{before}" if before else app.callback
+            browser.stop = lambda navigation: navigation.url.startswith(held)
+            tab = await browser.open(f"{app.base}login")
+            await tab.click(MIRA.name)
+            assert tab.pending is not None
+            await first.die()
+            balancer.nodes = [second.port]
+            browser.stop = lambda _: False
+            assert (await tab.resume()).text == "hello oidc|corp|mira"
+            again = await browser.open(f"{app.base}login?prompt=none")
+            assert again.page.text == "hello oidc|corp|mira"
+            assert len({arrived.claims["sid"] for arrived in app.arrived}) == 1

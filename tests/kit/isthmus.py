@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from proxy import app, settings
-from proxy.lab.listen import listen, port_of, serving
+from proxy.downstream.keys import FOREVER, RING
+from proxy.lab.listen import listen, port_of
 from proxy.settings import Settings
 from proxy.store import Store
+from proxy.web import runner
 from tests.kit.authlib_app import AuthlibApp
+from tests.kit.valkey import free_port
 
 OWN_SECRET = "what the Isthmus of the tests encrypts with, 32 bytes or more"
 CLIENT_SECRET = "what a tenant knows Isthmus by, made up for the tests"
 Table = Mapping[str, Any]
+KEPT: list[Table] = []
 
 
 @dataclass
@@ -37,6 +45,27 @@ class Node:
     def callback(self) -> str:
         """Its redirect URI at every tenant."""
         return f"{self.issuer}login/callback"
+
+
+@dataclass
+class Process:
+    """A node in a process of its own."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    async def die(self) -> None:
+        """``kill -9``."""
+        self.process.kill()
+        await self.process.wait()
+
+
+SERVE = """
+import os, pathlib, sys
+from proxy import app, settings
+from proxy.web import serve
+sys.exit(serve.main(settings.load(pathlib.Path(sys.argv[1]), os.environ), app.build))
+"""
 
 
 def toml(value: Any) -> str:
@@ -74,36 +103,76 @@ def referring(value: Any, environ: dict[str, str]) -> Any:
     return found
 
 
+async def lend_keys(store: Store) -> None:
+    """Give a new node the signing keys that an earlier test made: making RSA keys costs more than a login."""
+    if KEPT:
+        await store.add(RING, KEPT[0], FOREVER)
+
+
+async def borrow_keys(store: Store) -> None:
+    """Keep the first keys made."""
+    record = await store.get(RING)
+    if record is not None and not KEPT:
+        KEPT.append(record.value)
+
+
+def configure(directory: Path, issuer: str, port: int, tables: Mapping[str, Any]) -> tuple[Path, dict[str, str]]:
+    """Write a configuration; answers the file, and the environment that its references need."""
+    tree: dict[str, Any] = {
+        **tables,
+        "tenant": {"issuer": issuer, "name": "Acme apps", "secrets": ["$OWN_SECRET"], **tables.get("tenant", {})},
+        "server": {"port": port, "data_dir": directory / "var", **tables.get("server", {})},
+    }
+    environ = {"OWN_SECRET": OWN_SECRET}
+    tree = referring(tree, environ)
+    file = directory / f"isthmus-{port}.toml"
+    file.write_text("".join(f"{name} = {toml(value)}\n" for name, value in tree.items()))
+    return file, environ
+
+
 @asynccontextmanager
 async def isthmus(
-    directory: Path,
-    store: Store,
-    *,
-    connections: Sequence[Table],
-    clients: Sequence[Table],
-    issuer: str = "",
-    port: int = 0,
-    **tables: Table,
+    directory: Path, store: Store, *, issuer: str = "", port: int = 0, **tables: Any
 ) -> AsyncIterator[Node]:
-    """Isthmus on loopback with this configuration. ``issuer``: its address for others, if not this port's own.
+    """Isthmus on loopback. ``tables`` are those of its file: connections, clients, plugins and others.
 
-    ``port``: a port that must be had, reserved by the caller. Other tables of the file go by their name.
+    ``issuer``: its address for others, if not this port's own; ``port``: one that was chosen before.
     """
     with closing(listen(port)) as sock:
         issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
-        file = directory / f"isthmus-{port_of(sock)}.toml"
-        tree: dict[str, Any] = {
-            "tenant": {"issuer": issuer, "name": "Acme apps", "secrets": ["$OWN_SECRET"], **tables.pop("tenant", {})},
-            "server": {"port": port_of(sock), "data_dir": directory / "var", **tables.pop("server", {})},
-            "connections": connections,
-            "clients": clients,
-            **tables,
-        }
-        environ = {"OWN_SECRET": OWN_SECRET}
-        tree = referring(tree, environ)
-        file.write_text("".join(f"{name} = {toml(value)}\n" for name, value in tree.items()))
+        file, environ = configure(directory, issuer, port_of(sock), tables)
         loaded = settings.load(file, environ)
+        await lend_keys(store)
         site = await app.build(loaded, store, settings.own_secrets(loaded))
-        async with serving(site, sock):
+        async with runner.serve(site, runner.Serving(issuer), sock):
             await site[app.KEYS].load(time.time())  # without keys it is not ready
+            await borrow_keys(store)
             yield Node(issuer, port_of(sock), loaded, site, store)
+
+
+@asynccontextmanager
+async def isthmus_process(directory: Path, issuer: str, redis: str, **tables: Any) -> AsyncIterator[Process]:
+    """Isthmus in a process of its own, as ``isthmus serve`` runs it, once it says that it is ready."""
+    port = free_port()
+    file, environ = configure(directory, issuer, port, {**tables, "redis": {"url": redis}})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, str(file), env={**os.environ, **environ}, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await ready(port)
+        yield Process(port, process)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def ready(port: int) -> None:
+    """Wait until the node at ``port`` can serve."""
+    async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.05)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from proxy.web.health import Health, doors
 from proxy.web.client_address import Proxies
+from proxy.web.health import Health, doors
 from proxy.web.runner import Runner, Serving, serve
+from tests.kit.waiting import eventually
 
 HOST = "127.0.0.1"
 SOON = 10.0
@@ -107,8 +108,10 @@ async def knocking(
         yield Knock(port, runner, issuer)
 
 
-async def until(condition: Any) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, with a deadline."""
-    async with asyncio.timeout(SOON):
-        while not condition():
-            await asyncio.sleep(0.01)
+
+    async def holds() -> bool:
+        return condition()
+
+    await eventually(holds, within=SOON)

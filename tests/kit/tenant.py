@@ -93,6 +93,7 @@ class ScriptedTenant:
         self.id_token = ""
         self._runner: web.AppRunner | None = None
         self._released = asyncio.Event()
+        self._called = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         site = web.Application()
@@ -118,6 +119,13 @@ class ScriptedTenant:
         if self._runner:
             await self._runner.cleanup()
 
+    async def wait_for(self, name: str, calls: int) -> None:
+        """Until the endpoint was called that often; five seconds at most."""
+        async with asyncio.timeout(5):
+            while self.calls[name] < calls:
+                self._called.clear()
+                await self._called.wait()
+
     def release(self) -> None:
         """End every hold."""
         self._released.set()
@@ -136,6 +144,7 @@ class ScriptedTenant:
 
     async def _answer(self, name: str, request: web.Request, healthy: Mapping[str, Any]) -> web.StreamResponse:
         self.calls[name] += 1
+        self._called.set()
         step = self.script[name].popleft() if self.script[name] else self.always.get(name)
         if step is None:
             return web.json_response(healthy)

@@ -17,11 +17,12 @@ from proxy.upstream.metadata import check_metadata
 from tests.upstream.conftest import DOCUMENT, ISSUER, connection, front
 
 CALLBACK = "https://sso.example/login/callback"
+PLAIN = Wishes()
 NAMED = {**DOCUMENT, "authorization_response_iss_parameter_supported": True}
 
 
 def asked(
-    one: Connection, wishes: Wishes = Wishes(), document: dict[str, Any] = DOCUMENT, verifier: str = ""
+    one: Connection, wishes: Wishes = PLAIN, document: dict[str, Any] = DOCUMENT, verifier: str = ""
 ) -> list[tuple[str, str]]:
     """The parameters of the request, in order, doubles and all."""
     url = build_request(

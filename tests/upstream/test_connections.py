@@ -70,7 +70,7 @@ async def test_an_age_of_zero_fetches_at_every_login() -> None:
 
 
 async def test_an_age_of_zero_never_serves_an_old_copy() -> None:
-    """What is to be fetched at every login is not replaced by what an earlier one fetched; unknown kids disturb nobody."""
+    """What an earlier login fetched never stands in for this login's; unknown kids disturb nobody."""
     house = House(metadata_max_age=0, jwks_max_age=0)
     await house.keys("unknown")
     house.clock.now += 1

@@ -16,6 +16,7 @@ from tests.kit.tenant import good_claims, jws, signer
 from tests.upstream.conftest import DOCUMENT, ISSUER, NOW, Clock, FakeTenant, as_json, connection, front, trip
 
 ONE = signer("one")
+PLAIN = Wishes()
 
 
 class Shore:
@@ -27,7 +28,7 @@ class Shore:
             Connections({one.name: one}, self.tenant.send, self.clock), issuer="https://sso.example/", leeway=60
         )
 
-    async def go(self, wishes: Wishes = Wishes()) -> tuple[Departure, Transaction]:  # noqa: B008 - frozen
+    async def go(self, wishes: Wishes = PLAIN) -> tuple[Departure, Transaction]:
         left = await self.party.begin(self.one, wishes, state="state-1", now=NOW)
         return left, trip(started_at=int(NOW), nonce=left.nonce, verifier=left.verifier, wishes=wishes)
 

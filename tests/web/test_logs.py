@@ -89,7 +89,7 @@ async def test_cf_05_the_access_line_has_no_query_cookie_or_referer(paper: Paper
             raise RuntimeError("no")
         return web.Response(text="ok")
 
-    marked = {name: "MARKER" for name in ("Cookie", "Referer", "Authorization", "User-Agent", "X-Forwarded-For")}
+    marked = dict.fromkeys(("Cookie", "Referer", "Authorization", "User-Agent", "X-Forwarded-For"), "MARKER")
     async with knocking(handler) as site:
         await site.ask("/item/MARKER?code=MARKER&state=MARKER", headers=marked)
         await site.ask("/item/MARKER", "POST", b"client_secret=MARKER", marked)

@@ -1,0 +1,99 @@
+"""The command ``isthmus``. What a command needs is imported when it runs, so that help is quick.
+
+    serve            the server
+    demo             a tenant, Isthmus and an application on this machine
+    check            the configuration, held against the tenants it names
+    keys             the keys that sign our tokens
+    plugins          what is loaded, and what it does with a person's claims
+
+Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from proxy import __version__
+from proxy.oidc.errors import Misconfigured, Unavailable
+
+DONE, FAILED, WRONG = 0, 1, 2
+HELP = """A self-hosted OpenID Connect federation proxy.
+
+Every command takes --config FILE; without it ISTHMUS_CONFIG names the file, else it is config/isthmus.toml.
+Example: isthmus check --config config/isthmus.toml
+"""
+
+
+COMMANDS = (
+    ("serve", "serve:serve", "Run the server.", "serve --workers 2"),
+    ("demo", "demo:demo", "Run a tenant, Isthmus and an application on this machine.", "demo --check"),
+    ("check", "check:check", "Hold the configuration against the tenants it names.", "check --json"),
+    ("keys list", "keys:list_keys", "Show every signing key with its state.", "keys list --json"),
+    ("keys rotate", "keys:rotate", "Let the next key take over, and make a new next one.", "keys rotate"),
+    ("keys revoke", "keys:revoke", "Take a key out at once.", "keys revoke KID"),
+    ("plugins list", "plugins:list_plugins", "Show every plugin and the hooks it implements.", "plugins list"),
+    (
+        "plugins try",
+        "plugins:try_plugins",
+        "Show what the plugins make of a person's claims.",
+        "plugins try --connection corp --claims claims.json",
+    ),
+)
+"""Name, where it lives in this package, what it does, an example. Help is written here so that listing imports none."""
+GROUPS = {"keys": "The keys that sign our tokens.", "plugins": "What is loaded, and what it does."}
+
+
+def commands() -> App:
+    """The command line; a command's own module is imported when it is asked for."""
+    app = App(name="isthmus", help=HELP, help_format="plaintext", version=__version__, result_action="return_value")
+    groups = {name: App(name=name, help=text, help_format="plaintext") for name, text in GROUPS.items()}
+    for group in groups.values():
+        app.command(group)
+    for words, place, text, example in COMMANDS:
+        group, _, name = words.rpartition(" ")
+        parent = groups.get(group, app)
+        parent.command(f"proxy.cli.{place}", name=name, help=f"{text}\n\nExample: isthmus {example}")
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` name (those of the process by default). Answers the exit status."""
+    tokens = _option_last(list(sys.argv[1:] if arguments is None else arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without our check mark still gets its answer
+    try:
+        status = commands()(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else DONE
+    except CycloptsError as error:
+        return _tell(WRONG, f"{' '.join(str(error).split())} See isthmus --help.")
+    except Misconfigured as error:
+        return _tell(WRONG, *map(str, error.problems))
+    except Unavailable as error:
+        return _tell(FAILED, f"no answer: {error.what}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush at exit
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - never a traceback
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return _tell(FAILED, f"isthmus itself failed: {type(error).__name__} in {at.filename}:{at.lineno}")
+
+
+def _option_last(tokens: list[str]) -> list[str]:
+    """``--config`` may stand before the command too."""
+    count = 2 if tokens[:1] == ["--config"] else 1 if tokens and tokens[0].startswith("--config=") else 0
+    return [*tokens[count:], *tokens[:count]]
+
+
+def _tell(status: int, *lines: str) -> int:
+    for line in lines:
+        print(" ".join(line.split()), file=sys.stderr)
+    return status

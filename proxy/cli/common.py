@@ -1,0 +1,67 @@
+"""What commands share: the configuration, the store, and how a line is marked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from proxy.settings import Settings
+    from proxy.store import Store
+
+DEFAULT = "config/isthmus.toml"
+Config = Annotated[Path | None, Parameter(name="--config", negative="", help="The configuration file.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+
+GREEN, YELLOW, RED = "32", "33", "31"
+
+
+def configuration(path: Path | None) -> Settings:
+    """The settings of the file at ``path``, else of ISTHMUS_CONFIG, else of the usual one. Raises Misconfigured."""
+    from proxy.settings import load
+
+    return load(path or Path(os.environ.get("ISTHMUS_CONFIG") or DEFAULT), os.environ)
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store: that of ``redis.url``, else the embedded one: as it runs, or started for this command alone."""
+    from proxy.settings import own_secrets
+    from proxy.store.embedded import EmbeddedServer, running_socket
+    from proxy.store.redis import RedisStore
+    from proxy.store.sealing import Seal
+
+    seal = Seal(own_secrets(settings))
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.redis.url or running_socket(settings.server.data_dir)
+        if url is None:
+            url = (await stack.enter_async_context(EmbeddedServer(settings.server.data_dir))).socket_path
+        store = RedisStore(url, seal, allow_open=settings.redis.allow_open)
+        stack.push_async_callback(store.close)
+        yield store
+
+
+def painted(text: str, colour: str, stream: TextIO, environ: Mapping[str, str]) -> str:
+    """``text`` in a colour, on a terminal whose owner wants colours (NO_COLOR)."""
+    if not stream.isatty() or environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def marked(text: str, colour: str) -> str:
+    """``text`` as a mark on standard output."""
+    return painted(text, colour, sys.stdout, os.environ)
+
+
+def table(rows: Iterable[Iterable[str]]) -> str:
+    """``rows`` in columns."""
+    cells = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,83 @@
+"""``isthmus keys``: the keys that sign our tokens. A running server sees a change within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from proxy.cli.common import Config, Json, configuration, open_store, table
+from proxy.oidc.errors import Misconfigured, Problem
+
+if TYPE_CHECKING:
+    from proxy.downstream.keys import Entry, KeyRing
+
+    Work = Callable[[KeyRing], Awaitable[Sequence[Entry]]]
+
+
+def list_keys(*, json: Json = False, config: Config = None) -> int:
+    """Show every signing key: next, current, previous or revoked, and since when.
+
+    Example: isthmus keys list --json
+    """
+    return _run(config, json, lambda ring: ring.entries(time.time()))
+
+
+def rotate(*, json: Json = False, config: Config = None) -> int:
+    """Let the next key take over once every client can know it, and publish a new next one.
+
+    Example: isthmus keys rotate
+    """
+    return _run(config, json, lambda ring: ring.rotate(time.time()))
+
+
+def revoke(
+    kid: Annotated[str, Parameter(help="The key's id, as the list shows it.")],
+    /,
+    *,
+    json: Json = False,
+    config: Config = None,
+) -> int:
+    """Take a key out at once: nothing it signed is valid any more. If it was the current one, the next takes over.
+
+    Example: isthmus keys revoke KID
+    """
+
+    async def work(ring: KeyRing) -> Sequence[Entry]:
+        try:
+            return await ring.revoke(kid, time.time())
+        except KeyError:
+            raise Misconfigured(Problem("keys", "KID", "there is no such key; see isthmus keys list")) from None
+
+    return _run(config, json, work)
+
+
+def _run(config: Path | None, as_json: bool, work: Work) -> int:
+    """Do ``work`` with the ring in the store, and show what is there afterwards."""
+    from proxy.downstream.keys import KeyRing
+
+    settings = configuration(config)
+
+    async def go() -> Sequence[Entry]:
+        async with open_store(settings) as store:
+            return await work(KeyRing(store))
+
+    entries = asyncio.run(go())
+    print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else _shown(entries))
+    return 0
+
+
+def _shown(entries: Sequence[Entry]) -> str:
+    rows = [(entry.state, entry.kid, entry.alg, _time(entry.since)) for entry in entries]
+    return table([("STATE", "KID", "ALG", "SINCE"), *rows])
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
