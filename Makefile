@@ -41,7 +41,7 @@ check: $(VENV)/.complete  ## lint, types, import layers, spelling, docs
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 	@$(BIN)/codespell
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.complete  ## CPU of a login, beside a bare server and the least that could do it; ARGS="--quick --json"
 	@$(BIN)/python -m bench $(ARGS)

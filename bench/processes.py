@@ -131,7 +131,7 @@ def everything(directory: Path, workers: int) -> Iterator[Running]:
                 client=isthmus.client_id, redirect_uri=isthmus.redirect_uri,
             )
         )  # fmt: skip
-        serve = [str(Path(sys.executable).with_name("isthmus")), "serve", "--config", str(file)]
+        serve = [sys.executable, "-c", "from proxy.cli import main; main()", "serve", "--config", str(file)]
         pids["isthmus"] = start("isthmus", serve, UPSTREAM_SECRET="upstream-secret", APP_SECRET=isthmus.client_secret)
         yield Running(
             {"floor": floor, "isthmus": isthmus}, pids, ports["store"], f"http://127.0.0.1:{ports['yardstick']}/"

@@ -26,7 +26,8 @@ class Logout:
 
     async def end(self, session: Session, browser: str) -> None:
         """End ``session`` everywhere. Raises ``Unavailable`` when that could not be done: then it is not done."""
-        *_, offline = await self._store.run(drop(session.sid), *self._cancel(browser), List(grants_of_session(session.sid)))
+        listed = List(grants_of_session(session.sid))
+        *_, offline = await self._store.run(drop(session.sid), *self._cancel(browser), listed)
         await self._end_offline(offline)
         await trips.forget(self._store, browser)
         for feature in self._features():

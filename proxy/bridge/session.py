@@ -1,9 +1,9 @@
 """Sessions: who is logged in, in one browser; begun at a login, ended by a logout, an idle or an absolute limit.
 
 The cookie is ``<sid>.<secret>``. The record lies under the sid and holds the secret's hash alone, so neither the store
-nor a ``sid`` in an ID token opens a session. A login in the same browser by the same person keeps the sid (the apps know
-it) and makes a new secret; by another person it ends the first session. A dropped session is never revived: a kept sid
-is written only where its record still exists.
+nor a ``sid`` in an ID token opens a session. A login in the same browser by the same person keeps the sid (the apps
+know it) and makes a new secret; by another person it ends the first session. A dropped session is never revived: a kept
+sid is written only where its record still exists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream.grant import session_key
@@ -89,7 +89,7 @@ class Sessions:
 
 
 def _value(session: Session, ticket: Ticket) -> Mapping[str, Any]:
-    return {**asdict(session), "secret": ticket.hash}
+    return {**vars(session), "secret": ticket.hash}
 
 
 def _indexes(session: Session) -> tuple[Key, ...]:

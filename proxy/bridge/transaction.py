@@ -2,15 +2,14 @@
 
 A browser with a trip under way has one small cookie, a random secret. Its trips lie in the store under that secret and
 their own id, so a ``state`` in another browser finds nothing (RFC 9700 4.7). Each is taken once. At most
-``MOST_OPEN`` are kept for a browser, the oldest make room. Beside them lies what the browser's last login led to, since a
-cross-site POST does not bring the session cookie.
+``MOST_OPEN`` are kept for a browser, the oldest make room. Beside them lies what the browser's last login led to, since
+a cross-site POST does not bring the session cookie.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from proxy.models import Session, Transaction, Wishes
@@ -49,7 +48,11 @@ def last_login(browser: str) -> Key:
 def save(browser: str, transaction: Transaction) -> Op:
     """What writes a transaction."""
     index = (transactions_of(browser),)
-    return Put(transaction_key(browser, transaction.id), asdict(transaction), LIFETIME, index, MOST_OPEN)
+    return Put(transaction_key(browser, transaction.id), _value(transaction), LIFETIME, index, MOST_OPEN)
+
+
+def _value(transaction: Transaction) -> Mapping[str, Any]:
+    return {**vars(transaction), "wishes": vars(transaction.wishes)}
 
 
 def note_login(browser: str, session: Session) -> Op:

@@ -17,7 +17,8 @@ from proxy.cli.common import Config, Json, configuration, open_store, table
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
-    from proxy.downstream.keys import Entry, KeyRing
+    from proxy.downstream.keys import KeyRing
+    from proxy.downstream.ring import Entry
 
     Work = Callable[[KeyRing], Awaitable[Sequence[Entry]]]
 

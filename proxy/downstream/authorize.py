@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream.authorize_rules import LONGEST, check_rules
@@ -39,7 +39,7 @@ class AuthorizeRequest:
 
     def as_value(self) -> Mapping[str, Any]:
         """As plain values, for a stored record."""
-        return asdict(self)
+        return dict(vars(self))
 
     def as_params(self) -> Mapping[str, str]:
         """As the parameters of a request that asks the same again."""

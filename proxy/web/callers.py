@@ -61,7 +61,7 @@ class Callers:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 return await inner(endpoint, request)
-            except web.HTTPException:
+            except (web.HTTPException, ConnectionError):  # an answer of aiohttp's own; or nobody is there to be told
                 raise
             except Exception as error:  # every error is told in the caller's own words, and logged once
                 return told(note(error))

@@ -77,7 +77,8 @@ def peer_of(request: web.BaseRequest) -> str:
 
 def of(request: web.BaseRequest) -> str:
     """The client's address, as the gate found it; empty without a gate."""
-    return request.get(CLIENT, "")
+    found: str = request.get(CLIENT, "")
+    return found
 
 
 def is_loopback(text: str) -> bool:

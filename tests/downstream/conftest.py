@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from proxy.store import Store
 from proxy.store.memory import MemoryStore
 from proxy.store.redis import RedisStore
 from proxy.store.sealing import Seal
 from tests.downstream.world import Clock, SlowStore, World, a_session
 from tests.kit.valkey import Valkey, valkey
 
+SEAL = Seal([b"a secret of the tests, 32 bytes or more"])
 
 @pytest.fixture
 async def world() -> World:
@@ -33,14 +35,19 @@ def server() -> Iterator[Valkey]:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def racing(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Ada is logged in, on each store in turn: answers come late enough for fifty tasks to meet."""
+async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[tuple[World, World]]:
+    """Two nodes on one store, each kind of store in turn; Ada is logged in. Answers come late enough for tasks to meet."""
     clock = Clock()
     if request.param == "memory":
-        yield await World(clock, store=SlowStore(MemoryStore(clock=clock))).begin(a_session())
-        return
-    server: Valkey = request.getfixturevalue("server")
-    server.command("FLUSHALL")
-    store = RedisStore(server.socket_path, Seal([b"a secret of the tests, 32 bytes or more"]))
-    yield await World(clock, store=store).begin(a_session())
-    await store.close()
+        one = SlowStore(MemoryStore(clock=clock))
+        stores: tuple[Store, Store] = (one, one)
+    else:
+        server: Valkey = request.getfixturevalue("server")
+        server.command("FLUSHALL")
+        stores = (RedisStore(server.socket_path, SEAL), RedisStore(server.socket_path, SEAL))
+    yield (
+        await World(clock, store=stores[0]).begin(a_session()),
+        await World(clock, store=stores[1]).begin(a_session()),
+    )
+    for store in stores:
+        await store.close()

@@ -24,7 +24,7 @@ from tests.spec.authorize import LOOPBACK, NOT_REGISTERED, REFUSED
 
 @pytest.mark.parametrize("uri", NOT_REGISTERED.values(), ids=NOT_REGISTERED)
 async def test_only_a_registered_address_gets_an_answer(world: World, uri: str) -> None:
-    """AZ-01, AZ-02, AZ-05: an address that is not registered byte for byte is told to the person, never redirected to."""
+    """AZ-01, AZ-02, AZ-05: an address that is not registered byte for byte is never redirected to."""
     with pytest.raises(Shown) as caught:
         await world.authorize(redirect_uri=uri)
     assert (caught.value.code, caught.value.status) == ("invalid_request", 400)

@@ -9,15 +9,9 @@ import aiohttp
 import jwt
 import pytest
 
-from proxy.lab.people import PEOPLE, SCOPE_CLAIMS, somebody
 from proxy.oidc import pkce
 from tests.lab.conftest import SECRET, Lab
 
-STANDARD = {
-    "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
-    "website", "email", "email_verified", "gender", "birthdate", "zoneinfo", "locale", "phone_number",
-    "phone_number_verified", "address", "updated_at",
-}  # fmt: skip
 VERIFIER = "v" * 43
 
 
@@ -68,36 +62,6 @@ def claims_of(lab: Lab, token: str) -> dict[str, Any]:
         token, lab.tenant.key.public_key(), algorithms=["RS256"], audience="app", options=clocked
     )
     return found
-
-
-@pytest.mark.parametrize("who", PEOPLE, ids=lambda who: who.sub)
-def test_people_have_every_standard_claim(who: Any) -> None:
-    """Everybody has all claims of Core 5.1, and the scopes together release them all."""
-    assert set(who.claims) >= STANDARD
-    assert set(who.released(tuple(SCOPE_CLAIMS))) == STANDARD | {"groups", "roles"}
-    assert set(who.released(("openid", "email"))) == {"email", "email_verified"}
-
-
-@pytest.mark.parametrize(("name", "sub"), [("Ada B.", "guest-ada.b"), ("李", "guest-somebody"), ("É", "guest-e")])
-def test_anybody_may_type_a_name(name: str, sub: str) -> None:
-    """A typed name makes a person with a printable subject and an address that is not verified."""
-    made = somebody(name)
-    assert (made.sub, made.name, made.claims["email_verified"]) == (sub, name, False)
-
-
-async def test_a_login_shows_every_claim_in_the_application(lab: Lab) -> None:
-    """From the application through the form and back: the ID token is good and says who it is; logout ends both."""
-    tab = await lab.browser.open(lab.app.base)
-    await tab.click("Log in")
-    assert tab.page.title == "Corp login"
-    await tab.click("Zoë")
-    assert "Hello Zoë Ł. Ångström-Nuñez" in tab.page.text
-    assert "zoe@corp.example" in tab.page.text and "Av. del Río 33" in tab.page.text
-    await tab.click("Log out")
-    assert "Nobody is logged in" in tab.page.text
-    await tab.click("Log in")
-    assert tab.page.title == "Corp login"
-    assert lab.browser.jar.refused == []
 
 
 async def test_the_front_channel_posts_an_id_token(lab: Lab) -> None:
