@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -106,6 +107,19 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _wait_ready(port: int) -> None:
+    """Isthmus listens before its keys are made; from ``readyz`` on it can serve."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        link.request("GET", "/readyz")
+        if link.getresponse().status == http.client.OK:
+            return
+        if time.monotonic() > ends:
+            raise SystemExit("isthmus does not become ready")
+        time.sleep(0.05)
+
+
 @contextmanager
 def everything(directory: Path, workers: int) -> Iterator[Running]:
     """A store, a tenant, a bare server, the floor and Isthmus."""
@@ -133,6 +147,7 @@ def everything(directory: Path, workers: int) -> Iterator[Running]:
         )  # fmt: skip
         serve = [sys.executable, "-c", "from proxy.cli import main; main()", "serve", "--config", str(file)]
         pids["isthmus"] = start("isthmus", serve, UPSTREAM_SECRET="upstream-secret", APP_SECRET=isthmus.client_secret)
+        _wait_ready(ports["isthmus"])
         yield Running(
             {"floor": floor, "isthmus": isthmus}, pids, ports["store"], f"http://127.0.0.1:{ports['yardstick']}/"
         )

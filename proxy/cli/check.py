@@ -7,6 +7,7 @@ the channel; then warnings, then the plugins and the hooks they implement.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json as jsons
 import logging
 import time
@@ -54,15 +55,25 @@ def check(*, json: Json = False, config: Config = None) -> int:
     Exit status: 0 all is well, 1 a fault was found, 2 the configuration is wrong.
     """
     settings = configuration(config)
-    # What a call logs is told below in other words.
-    logging.getLogger("isthmus").setLevel(logging.CRITICAL)
-    logging.getLogger("isthmus.plugins").setLevel(logging.WARNING)
     infos, faults = _load_plugins(settings)
-    diagnoses = asyncio.run(_diagnose(settings))
+    with _quiet():
+        diagnoses = asyncio.run(_diagnose(settings))
     warnings = (*settings.warnings, *_only_at_userinfo(settings, diagnoses), *_mix_ups(settings, diagnoses))
     report = Report(diagnoses, warnings, infos, faults)
     print(jsons.dumps(_as_json(report), indent=2) if json else "\n".join(_lines(report, settings)))
     return 0 if report.ok else 1
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the log: what a call logs is told in other words."""
+    log = logging.getLogger("isthmus")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _load_plugins(settings: Settings) -> tuple[tuple[PluginInfo, ...], tuple[str, ...]]:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from proxy.lab.app import LabApp
-from proxy.lab.browser import Browser, Navigation, Stuck, Tab
+from proxy.lab.browser import Browser, Tab
+from proxy.lab.navigation import Navigation, Stuck
 
 PERSON, EMAIL = "Mira Joan Vance", "mira@corp.example"
 FAULTS = (Stuck, aiohttp.ClientError, TimeoutError)

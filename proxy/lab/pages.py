@@ -57,7 +57,7 @@ LOGIN = """{% extends "layout" %}{% block main %}
 <h2 id="who">Who are you?</h2>
 <div role="group" aria-labelledby="who">
 {% for person in people %}<button name="person" value="{{ person.sub }}">{{ person.name }}
-<small>{{ person.claims.email }}</small></button>
+{% if person.claims.email is defined %}<small>{{ person.claims.email }}</small>{% endif %}</button>
 {% endfor %}</div></form>
 <form method="post" action="{{ action }}">
 <label for="name">Somebody else</label>

@@ -5,31 +5,28 @@ The rules are in ``rules``, the people and the ways of each room in ``rooms``. O
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from proxy.lab import pages, rules
+from proxy.lab import answers, pages, rules
 from proxy.lab.people import SCOPE_CLAIMS, Person, somebody
 from proxy.lab.rooms import HEALTHY, Grant, LabClient, Login, Memory, Room
 from proxy.oidc import params as parameters
 from proxy.oidc import pkce
-from proxy.oidc.errors import ProtocolError, Refused, Shown
+from proxy.oidc.errors import Refused, Shown
 from proxy.oidc.urls import is_loopback, with_params
 
 CODE_LIFE = 60
 TOKEN_LIFE = 300
-JSON_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class Tenant:
@@ -58,7 +55,7 @@ class Tenant:
     @property
     def app(self) -> web.Application:
         """The server."""
-        app = web.Application(middlewares=[_errors])
+        app = web.Application(middlewares=[answers.errors])
         app.add_routes(
             [
                 web.get(f"{self.base}.well-known/openid-configuration", self.discovery),
@@ -90,7 +87,7 @@ class Tenant:
 
     async def authorize(self, request: web.Request) -> web.Response:
         """The authorization endpoint (Core 3.1.2.1, 3.2.2.1)."""
-        given = await _read(request)
+        given = await answers.read(request)
         client = rules.known_client(given, self.clients)
         try:
             asked = rules.check_request(given, client)
@@ -103,7 +100,7 @@ class Tenant:
             return self._refuse(given, error)
         action = f"{self.base}login?{urlencode(given)}"
         page = pages.login(self.room.title, self.room.about, self.room.people, action, asked.login_hint)
-        return _page(page)
+        return answers.page(page)
 
     async def login(self, request: web.Request) -> web.Response:
         """The login form came back. The request behind it is checked again: the form is the browser's."""
@@ -142,7 +139,7 @@ class Tenant:
             "scope": " ".join(grant.scopes),
             "id_token": self._sign(rules.id_token(self.issuer, grant, self.now, access)),
         }
-        return web.json_response(body, headers=JSON_HEADERS)
+        return web.json_response(body, headers=answers.JSON_HEADERS)
 
     async def userinfo(self, request: web.Request) -> web.Response:
         """The UserInfo endpoint (Core 5.3)."""
@@ -151,19 +148,19 @@ class Tenant:
         if grant is None or grant.expires <= self.now:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         person = grant.login.person
-        return web.json_response({"sub": person.sub, **person.released(grant.scopes)}, headers=JSON_HEADERS)
+        return web.json_response({"sub": person.sub, **person.released(grant.scopes)}, headers=answers.JSON_HEADERS)
 
     async def end_session(self, request: web.Request) -> web.Response:
         """RP-Initiated Logout 1.0: the login of this browser ends; back to a registered address only."""
-        given = await _read(request)
+        given = await answers.read(request)
         client = self.clients.get(given.get("client_id", "") or self._audience(given.get("id_token_hint", "")))
         self.memory.logins.pop(request.cookies.get(self.cookie, ""), None)
         target = given.get("post_logout_redirect_uri", "")
         if client and target in client.post_logout_redirect_uris:
             state = {"state": given["state"]} if "state" in given else {}
-            answer: web.Response = _found(with_params(target, state))
+            answer: web.Response = answers.found(with_params(target, state))
         else:
-            answer = _page(pages.message("You are logged out", f"Your login at {self.room.title} has ended."))
+            answer = answers.page(pages.message("You are logged out", f"Your login at {self.room.title} has ended."))
         answer.del_cookie(self.cookie, path=self.base, httponly=True, secure=True, samesite="Lax")
         return answer
 
@@ -197,12 +194,12 @@ class Tenant:
     def _back(self, uri: str, mode: str, fields: Mapping[str, str], state: str) -> web.Response:
         full = {**fields, **({"state": state} if state else {}), "iss": self.issuer}
         if mode == "form_post":
-            return _page(pages.post_back(uri, full), pages.POST_HEADERS)
-        return _found(f"{uri}#{urlencode(full)}" if mode == "fragment" else with_params(uri, full))
+            return answers.page(pages.post_back(uri, full), pages.POST_HEADERS)
+        return answers.found(f"{uri}#{urlencode(full)}" if mode == "fragment" else with_params(uri, full))
 
     def _authenticate(self, request: web.Request, form: Mapping[str, str]) -> LabClient:
         """Client authentication (RFC 6749 2.3.1): Basic, in the body, or none for a public client."""
-        name, secret = _basic(request.headers.get("Authorization", ""))
+        name, secret = answers.basic(request.headers.get("Authorization", ""))
         name, secret = name or form.get("client_id", ""), secret or form.get("client_secret", "")
         client = self.clients.get(name)
         if client is None or not hmac.compare_digest(client.client_secret.encode(), secret.encode()):
@@ -235,40 +232,3 @@ class Tenant:
         except jwt.InvalidTokenError:
             return ""
         return str(claims.get("aud", ""))
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    """Tell a program in JSON (RFC 6749 5.2), a person on a page."""
-    try:
-        answer: web.StreamResponse = await handler(request)
-        return answer
-    except ProtocolError as error:
-        if not request.path.endswith("/token"):
-            return _page(pages.message("This does not work", f"{error.description}."), status=error.status)
-        challenge = {"WWW-Authenticate": "Basic"} if error.status == 401 else {}
-        body = {"error": error.code, "error_description": error.description}
-        return web.json_response(body, status=error.status, headers={**JSON_HEADERS, **challenge})
-
-
-async def _read(request: web.Request) -> parameters.Params:
-    return parameters.parse(await request.text() if request.method == "POST" else request.query_string)
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return unquote(name.replace("+", " ")), unquote(secret.replace("+", " "))
-
-
-def _page(html: str, headers: Mapping[str, str] = pages.HEADERS, status: int = 200) -> web.Response:
-    return web.Response(text=html, content_type="text/html", headers=headers, status=status)
-
-
-def _found(url: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.oidc.urls import is_loopback, origin
 
@@ -60,6 +61,7 @@ def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, among: Iterable[N
     return any(ip in network for network in among)
 
 
+@lru_cache(maxsize=256)  # a tenant's few addresses, asked about at every login
 def check_url(url: str, issuer: str) -> None:
     """One spelling of a URL that we may call, as text. Raises ``Blocked``."""
     found = _URL.fullmatch(url)

@@ -24,6 +24,7 @@ from proxy.oidc.strict_json import NotStrict, load_object
 __all__ = ["JoseError", "NoSuchKey", "Signer", "Verified", "half_hash", "kid_of", "public_jwk", "verify", "verify_own"]
 
 MOST_CHARACTERS = 16 * 1024
+_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
@@ -192,4 +193,4 @@ class Signer:
 
 
 def _dump(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _encode_json(value).encode("utf-8")

@@ -120,7 +120,7 @@ def doubtful(file: File) -> Iterator[str]:
     if file.redis.url and file.redis.allow_open:
         yield "redis.allow_open: whoever reaches the Redis server can log in as anybody"
     if file.plugins.on_error == "skip" and file.plugins.enabled:
-        yield 'plugins.on_error = "skip": a login goes on without what a faulty plugin would have set'
+        yield "plugins.on_error: skip means that a login goes on without what a faulty plugin would have set"
     key = file.server.tls_key
     if key is not None and _readable_by_all(key):
         yield f"{key}: everybody may read this key; chmod 600 it"

@@ -32,6 +32,7 @@ from proxy.web import client_address, cookies, errors, logs, metrics, session
 from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
+compact = json.JSONEncoder(separators=(",", ":")).encode
 FORM = "application/x-www-form-urlencoded"
 BROWSER_COOKIE_LIFETIME = 600
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -230,8 +231,7 @@ def note(error: Exception) -> errors.Outcome:
 
 def json_response(body: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
     """JSON as compact as it can be."""
-    text = json.dumps(body, separators=(",", ":"))
-    return web.Response(body=text.encode(), status=status, content_type="application/json", headers=headers)
+    return web.Response(body=compact(body).encode(), status=status, content_type="application/json", headers=headers)
 
 
 async def one_place(request: web.Request) -> Params:

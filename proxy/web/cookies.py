@@ -66,13 +66,14 @@ def of_request(request: web.BaseRequest, name: str) -> str:
 def set_cookie(
     response: web.StreamResponse, name: str, value: str, *, max_age: int | None, same_site: SameSite
 ) -> None:
-    """Set a ``__Host-`` cookie: Secure, HttpOnly, for this host alone. Without ``max_age`` it ends with the browser."""
-    response.set_cookie(name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite=same_site)
+    """Set a ``__Host-`` cookie: Secure, HttpOnly, for this host alone. Without ``max_age`` it ends with the browser.
+
+    ``value`` is one of ours, made of characters that need no quoting.
+    """
+    life = "" if max_age is None else f"; Max-Age={max_age}"
+    response.headers.add("Set-Cookie", f"{name}={value}{life}; Path=/; Secure; HttpOnly; SameSite={same_site}")
 
 
 def delete(response: web.StreamResponse, name: str, *, same_site: SameSite) -> None:
     """Expire a cookie with the attributes it was set with: a browser drops a ``__Host-`` cookie only so."""
-    expired = "Thu, 01 Jan 1970 00:00:00 GMT"
-    response.set_cookie(
-        name, "", max_age=0, expires=expired, path="/", secure=True, httponly=True, samesite=same_site
-    )
+    set_cookie(response, name, "", max_age=0, same_site=same_site)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets as entropy
 import signal
 import socket
@@ -50,6 +51,9 @@ async def work(
     health = Health(store.ping, lambda: not fitness.problems and can_sign(site))
     runner, internal = await start(settings, site, health, sockets, tls)
     asking = asyncio.create_task(fitness.keep_asking())
+    # What was loaded so far stays: the collector need not walk through all of it again and again.
+    gc.collect()
+    gc.freeze()
     await stop.wait()
     logs.event("stopping")
     asking.cancel()

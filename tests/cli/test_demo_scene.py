@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from proxy import settings
 from proxy.cli.demo_scene import WAYS, _configure
 
-KNOWN = {"DEMO_UPSTREAM_SECRET": "u" * 43, "DEMO_APP_SECRET": "a" * 43}
+KNOWN = {name: secrets.token_urlsafe(32) for name in ("DEMO_UPSTREAM_SECRET", "DEMO_APP_SECRET")}
 
 
 def test_the_configuration_is_taken_without_a_word(tmp_path: Path) -> None:

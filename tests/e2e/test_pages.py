@@ -14,6 +14,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, expect
 
+from proxy.cli.demo_scene import scene
 from tests.e2e.conftest import SHOTS, buttons, way
 from tests.journeys.conftest import Stores
 from tests.kit.authlib_app import AuthlibApp, authlib_app
@@ -27,7 +28,9 @@ WAYS = {
 }
 NAMES = list(WAYS.values())
 SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+DEMO: tuple[tuple[str, Scheme], ...] = (("narrow", "dark"), ("wide", "light"))
 
 
 class Shown:
@@ -132,3 +135,28 @@ async def test_the_login_page_without_script(shown: Shown, chromium: Chromium) -
     links = page.get_by_role("navigation", name="Ways to log in").get_by_role("link")
     assert [(await link.inner_text()).strip() for link in await links.all()] == NAMES
     await context.close()
+
+
+async def test_the_demos_pages(chromium: Chromium, tmp_path: Path) -> None:
+    """The lab's login form and the application that shows claims: axe finds nothing on a phone in the dark or a wide
+    window in the light, and the claims arrive under their policies."""
+    SHOTS.mkdir(exist_ok=True)
+    async with scene(tmp_path) as running:
+        for size, scheme in DEMO:
+            width, height = SIZES[size]
+            context = await chromium.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True
+            )
+            page = await context.new_page()
+            await page.goto(running.app.base)
+            for name in ("app", "tenant", "claims"):
+                await page.screenshot(path=SHOTS / f"demo-{name}-{size}-{scheme}.png", full_page=True)
+                found = await Axe().run(page)
+                assert found.violations_count == 0, found.generate_report()
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                if name == "app":
+                    await page.get_by_role("link", name="Log in through the front channel").click()
+                if name == "tenant":
+                    await page.get_by_role("button", name="Zoë").click()
+                    await expect(page.locator("h1")).to_have_text("Hello Zoë Ł. Ångström-Nuñez")
+            await context.close()

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from proxy.lab.browser import Browser, Page, Tab
+from proxy.lab.browser import Browser, Tab
 from proxy.lab.listen import listen, port_of, serving
+from proxy.lab.navigation import Page
 from proxy.lab.people import PEOPLE, Person
 from proxy.lab.rooms import LabClient, Room
 from proxy.lab.tenant import Tenant

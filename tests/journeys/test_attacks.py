@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from proxy.lab.browser import Browser, Navigation, Tab
+from proxy.lab.browser import Browser, Tab
+from proxy.lab.navigation import Navigation
 from proxy.lab.people import PEOPLE, Person
 from proxy.store.memory import MemoryStore
 from tests.journeys.conftest import JONAS, MIRA, World, Worlds, refused

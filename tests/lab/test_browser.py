@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from proxy.lab.browser import Browser, Stuck
+from proxy.lab.browser import Browser
 from proxy.lab.listen import listen, port_of, serving
+from proxy.lab.navigation import Stuck
 
 
 class Site:

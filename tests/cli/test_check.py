@@ -1,0 +1,177 @@
+"""``isthmus check`` against tenants that are healthy, lack something, or are not there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from proxy.lab.listen import listen, port_of, serving
+from tests.cli.conftest import Run, configure
+
+PATH = "/.well-known/openid-configuration"
+
+
+@asynccontextmanager
+async def tenant(*lacks: str, body: str | None = None, **more: Any) -> AsyncIterator[str]:
+    """A tenant whose document lacks ``lacks`` and has ``more``; or is ``body``. Answers its base URL."""
+    sock = listen()
+    base = f"http://127.0.0.1:{port_of(sock)}/"
+
+    async def document(request: web.Request) -> web.Response:
+        whole: Mapping[str, Any] = {
+            "issuer": base,
+            "authorization_endpoint": f"{base}authorize",
+            "token_endpoint": f"{base}token",
+            "jwks_uri": f"{base}jwks",
+            "userinfo_endpoint": f"{base}userinfo",
+            **more,
+        }
+        text = json.dumps({name: value for name, value in whole.items() if name not in lacks})
+        return web.Response(text=text if body is None else body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get(PATH, document)
+    async with serving(app, sock):
+        yield base
+
+
+async def test_a_green_check_for_a_tenant_that_is_found(run: Run, tmp_path: Path) -> None:
+    """With the channel; plugins and their hooks follow; status 0. Base URL and full URL alike."""
+    async with tenant() as base:
+        for url in (base, base + PATH[1:]):
+            said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, url))
+            lines = said.out.splitlines()
+            assert said.status == 0, said
+            assert lines[0] == "✓ found  corp (front channel)"
+            assert lines[1].startswith("plugin isthmus: isthmus_request_scopes, isthmus_map_profile")
+            assert lines[-1] == "all is well"
+            assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("channel", "lacks", "status"),
+    [
+        ("back_channel", "token_endpoint", 1),
+        ("back_channel", "jwks_uri", 1),
+        ("front_channel", "authorization_endpoint", 1),
+        ("front_channel", "token_endpoint", 0),
+    ],
+)
+async def test_what_is_missing_for_the_channel_is_named(
+    run: Run, tmp_path: Path, channel: str, lacks: str, status: int
+) -> None:
+    """The front channel needs no token endpoint, the back channel does."""
+    async with tenant(lacks) as base:
+        said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base, channel))
+    assert said.status == status
+    if status:
+        assert f"✗ found, but missing  corp ({channel.replace('_', ' ')}): {lacks}" in said.out
+        assert said.out.endswith("there are faults\n")
+
+
+async def test_a_red_mark_for_what_is_not_found(run: Run, tmp_path: Path) -> None:
+    """Nobody there, and somebody there who has no document."""
+    async with tenant() as base:
+        said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, f"{base}elsewhere/"))
+    assert said.status == 1
+    assert said.out.startswith("✗ not found  corp (front channel): no discovery document there")
+    said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
+    assert said.out.startswith("✗ not found  corp (front channel): nobody answers there")
+
+
+async def test_what_is_found_and_unusable_is_told_apart(run: Run, tmp_path: Path) -> None:
+    """A document that is no JSON, or another tenant's."""
+    async with tenant(body="<html>") as base:
+        said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
+    assert said.out.startswith("✗ found, but unusable  corp")
+    async with tenant(issuer="https://other.example/") as base:
+        said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
+    assert "another issuer" in said.out
+
+
+async def test_all_of_it_as_json(run: Run, tmp_path: Path) -> None:
+    """For programs: the same facts, the same status."""
+    async with tenant("token_endpoint") as base:
+        said = await asyncio.to_thread(run, "check", "--json", "--config", configure(tmp_path, base, "back_channel"))
+    found = json.loads(said.out)
+    assert (said.status, found["ok"]) == (1, False)
+    (corp,) = found["connections"]
+    assert (corp["name"], corp["found"], corp["missing"]) == ("corp", True, ["token_endpoint"])
+    assert found["plugins"][0]["name"] == "isthmus"
+
+
+async def test_scopes_that_may_be_answered_at_userinfo_only_are_told(run: Run, tmp_path: Path) -> None:
+    """In the back channel; with openid alone, or in the front channel, there is nothing to say."""
+    async with tenant(authorization_response_iss_parameter_supported=True) as base:
+        for channel, scope, told in (
+            ("back_channel", "openid email", True),
+            ("back_channel", "openid", False),
+            ("front_channel", "openid email", False),
+        ):
+            file = configure(tmp_path, base, channel, more=f'scope = "{scope}"')
+            said = await asyncio.to_thread(run, "check", "--config", file)
+            assert said.status == 0
+            assert ("! warning  connections[corp].options.scope: email may be answered at userinfo" in said.out) is told
+
+
+@pytest.mark.parametrize(
+    ("own", "names_itself", "channel", "told"),
+    [
+        (False, False, "back_channel", True),
+        (True, False, "back_channel", False),
+        (False, True, "back_channel", False),
+        (False, False, "front_channel", False),
+    ],
+)
+async def test_rp_22_a_pair_that_cannot_be_told_apart_is_warned_of(
+    run: Run, tmp_path: Path, own: bool, names_itself: bool, channel: str, told: bool
+) -> None:
+    """RP-22: two back channels on one callback, and a tenant that sends no ``iss``: its codes could go astray."""
+    other = """
+[[connections]]
+name = "other"
+[connections.options]
+type = "{channel}"
+discovery_url = "{base}"
+client_id = "isthmus"
+client_secret = "$ISTHMUS_CORP"
+"""
+    async with tenant(authorization_response_iss_parameter_supported=names_itself) as base:
+        more = f"own_callback = {str(own).lower()}"
+        file = configure(tmp_path, base, "back_channel", more=more, tail=other.format(base=base, channel=channel))
+        said = await asyncio.to_thread(run, "check", "--config", file)
+    assert ("connections[corp].options.own_callback" in said.out and "mix-up" in said.out) is told
+
+
+async def test_warnings_of_the_settings_are_shown(run: Run, tmp_path: Path) -> None:
+    """They do not change the status."""
+    async with tenant() as base:
+        file = configure(tmp_path, base, more="trust_prompt = true")
+        said = await asyncio.to_thread(run, "check", "--config", file)
+    assert said.status == 0
+    assert "! warning  connections[corp].options.trust_prompt" in said.out
+
+
+async def test_a_plugin_that_cannot_be_loaded_is_a_fault(run: Run, tmp_path: Path) -> None:
+    """Beside what the tenants said, not instead of it."""
+    async with tenant() as base:
+        file = configure(tmp_path, base, tail='[plugins]\nenabled = ["not-there"]\n')
+        said = await asyncio.to_thread(run, "check", "--config", file)
+    assert said.status == 1
+    assert "✓ found  corp" in said.out
+    assert "✗ plugin  plugins.enabled: not-there: not found" in said.out
+
+
+def test_without_connections_all_is_well(run: Run, tmp_path: Path) -> None:
+    """Nothing is asked."""
+    file = tmp_path / "isthmus.toml"
+    file.write_text('[tenant]\nissuer = "http://127.0.0.1:9000/"\n')
+    said = run("check", "--config", file)
+    assert (said.status, said.out.splitlines()[0]) == (0, "no connections")

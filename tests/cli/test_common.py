@@ -1,0 +1,62 @@
+"""What commands share."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.common import RED, configuration, open_store, painted, table
+from proxy.oidc.errors import Misconfigured
+from proxy.store import key
+from proxy.store.embedded import EmbeddedServer, running_socket
+from tests.cli.conftest import configure
+
+THING = key("thing", "one")
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    """Not for files, and not with NO_COLOR; the words are there in any case."""
+    assert painted("no", RED, Terminal(), {}) == "\x1b[31mno\x1b[0m"
+    assert painted("no", RED, Terminal(), {"NO_COLOR": "1"}) == "no"
+    assert painted("no", RED, io.StringIO(), {}) == "no"
+
+
+def test_rows_stand_in_columns() -> None:
+    """And a value with a line break in it stays one row."""
+    assert table([("A", "B"), ("long", "x\ny")]) == "A     B\nlong  x y"
+
+
+async def test_a_command_starts_the_embedded_server_if_none_runs(tmp_path: Path) -> None:
+    """What one command wrote the next one reads, and no server stays behind."""
+    settings = configuration(configure(tmp_path))
+    async with open_store(settings) as store:
+        await store.put(THING, {"n": 1}, 60)
+    assert running_socket(settings.server.data_dir) is None
+    async with open_store(settings) as store:
+        record = await store.get(THING)
+    assert record is not None
+    assert record.value == {"n": 1}
+
+
+async def test_a_command_uses_the_server_that_runs(tmp_path: Path) -> None:
+    """Beside a running ``serve`` it speaks to the same store, and leaves it running."""
+    settings = configuration(configure(tmp_path))
+    async with EmbeddedServer(settings.server.data_dir) as server:
+        async with open_store(settings) as store:
+            await store.put(THING, {"n": 2}, 60)
+        assert running_socket(settings.server.data_dir) == server.socket_path
+
+
+def test_a_missing_file_is_the_operators_mistake(tmp_path: Path) -> None:
+    """Told like any other."""
+    with pytest.raises(Misconfigured, match="--config or ISTHMUS_CONFIG"):
+        configuration(tmp_path / "none.toml")
