@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from proxy.bridge import session as sessions
 from proxy.bridge import transaction as trips
@@ -19,7 +20,6 @@ from proxy.downstream.authorize import AuthorizeRequest, check_redirect_uri
 from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
 from proxy.models import Client, Connection, Identity, Session, Transaction
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
-from proxy.oidc.urls import with_params
 from proxy.plugins import Plugins
 from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Take, Taken, Touch, key
 from proxy.upstream.relying_party import RelyingParty
@@ -93,8 +93,8 @@ class Arrival(Feature):
         client, connection = self.clients.get(trip.client_id), self.connections.get(trip.connection)
         if client is None or connection is None or client.client_id not in connection.enabled_clients:
             raise Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
-        expected = f"login/callback/{connection.name}" if connection.options.own_callback else "login/callback"
-        if path.strip("/") != expected and not path.endswith(f"/{expected}"):
+        own = f"/{connection.name}" if connection.options.own_callback else ""
+        if path != f"{urlsplit(self.issuer).path}login/callback{own}":
             raise Shown("invalid_request", "this answer came to another connection's address", reason="wrong_callback")
         check_redirect_uri(trip.request, client)
         return client, connection
@@ -107,7 +107,7 @@ class Arrival(Feature):
         if error.reason == "keys_unavailable" and request.method == "POST":
             # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
             await self.store.run(trips.save(request.browser, trip))
-        error.again = with_params(f"{self.issuer}authorize", asked.as_params())
+        error.again = trips.start_again(self.issuer, trip)
         raise error
 
     async def _welcome(
@@ -121,55 +121,66 @@ class Arrival(Feature):
         before: Mapping[str, Any],
     ) -> Answer:
         mapped = await self.plugins.map_profile(connection, client, identity.claims)
-        person = user_id(connection.name, identity.subject)
-        same = before.get("user_id") == person
         session = Session(
-            sid=str(before["sid"]) if same else sessions.new_sid(),
-            user_id=person,
+            sid="",
+            user_id=user_id(connection.name, identity.subject),
             connection=connection.name,
             issuer=identity.issuer,
             subject=identity.subject,
-            # Strictly later than the login before it, in whole seconds: clients compare (OIDC Core 3.1.2.1).
-            auth_time=max(int(request.now), int(before["auth_time"]) + 1 if same else 0),
+            auth_time=int(request.now),
             created_at=int(request.now),
             expires_at=int(request.now) + self.sessions.absolute,
             profile=mapped.profile,
             upstream_sid=identity.sid,
             sources=mapped.sources,
         )
-        url, cookie = await self._write(request, asked, session, before, same=same)
+        url, cookie = await self._write(request, asked, session, before, noted=str(before.get("sid", "")))
         return Answer(
             redirect=url,
             sign_in=SignIn(cookie, self.sessions.absolute),
             browser=request.browser,
             event="login",
-            about={"client_id": client.client_id, "connection": connection.name, "user_id": person},
+            about={"client_id": client.client_id, "connection": connection.name, "user_id": session.user_id},
         )
 
     async def _write(
-        self, request: Request, asked: AuthorizeRequest, session: Session, before: Mapping[str, Any], *, same: bool
+        self, request: Request, asked: AuthorizeRequest, login: Session, before: Mapping[str, Any], *, noted: str
     ) -> tuple[str, str]:
-        """Session, code and the browser's note in one round trip; the address for the browser and its new cookie."""
+        """Session, code and the browser's note in one round trip; the address for the browser and its new cookie.
+
+        ``before`` is the browser's login until now: this one goes on with its session if it is the same person, and
+        ends it if not. If the note then names a session other than ``noted``, another tab was faster; if there is none
+        to go on with, it has ended. Either way nothing of this attempt may stay, and the next knows better.
+        """
+        session, same = following(login, before)
         ticket = Ticket.new(session.sid)
         url, code = self.code_for(asked, session)
-        begin = self.sessions.renew if same else self.sessions.begin
-        end = (sessions.drop(before["sid"]),) if before and not same else ()
-        written, bound, *_ = await self.store.run(
-            begin(session, ticket, request.now),
+        note, written, bound, *_ = await self.store.run(
+            Get(trips.last_login(request.browser)),
+            (self.sessions.renew if same else self.sessions.begin)(session, ticket, request.now),
             Add(binding(session.user_id), {"issuer": session.issuer}, BINDING_LIFETIME),
             Touch(binding(session.user_id), BINDING_LIFETIME),
             trips.note_login(request.browser, session),
-            *end,
+            *((sessions.drop(before["sid"]),) if before and not same else ()),
             *code,
         )
+        undo = [Drop(write.key) for write in code if isinstance(write, Put)]
         if bound is not None and bound.value["issuer"] != session.issuer:
-            await self.store.run(sessions.drop(session.sid), *(Drop(w.key) for w in code if isinstance(w, Put)))
+            await self.store.run(sessions.drop(session.sid), *undo)
             raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
-        if written is False:  # the session to renew has ended meanwhile: this login begins one of its own
-            await self.store.run(*(Drop(w.key) for w in code if isinstance(w, Put)))
-            fresh = replace(session, sid=sessions.new_sid())
-            return await self._write(request, asked, fresh, {}, same=False)
-        return url, ticket.cookie
+        overtaken = note is not None and note.value["sid"] != noted
+        if written is not False and not overtaken:
+            return url, ticket.cookie
+        await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
+        return await self._write(request, asked, login, note.value if overtaken else {}, noted=session.sid)
+
+
+def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:
+    """The session of a new ``login``, and whether it goes on with the one ``before``, which the same person had. The
+    time of the login is then strictly later, in whole seconds: clients compare (OpenID Connect Core 3.1.2.1)."""
+    if before.get("user_id") != login.user_id:
+        return replace(login, sid=sessions.new_sid()), False
+    return replace(login, sid=before["sid"], auth_time=max(login.auth_time, int(before["auth_time"]) + 1)), True
 
 
 def binding(person: str) -> Key:

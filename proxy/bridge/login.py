@@ -17,7 +17,7 @@ from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.next_step import too_old
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client, Connection, Session, Transaction, Wishes
-from proxy.oidc.errors import Refused, Shown
+from proxy.oidc.errors import Refused, Shown, UpstreamError
 from proxy.oidc.urls import origin
 from proxy.plugins import Plugins
 from proxy.store import Store
@@ -62,7 +62,7 @@ class Login(Feature):
     def _only_choice(self, asked: AuthorizeRequest, client: Client) -> Connection | None:
         enabled = self.enabled(client)
         if asked.connection:
-            named = next((c for c in enabled if c.name == asked.connection), None)
+            named = by_name(asked.connection, enabled)
             if named is None:
                 raise Refused("invalid_request", "connection is unknown or not enabled for this application")
             return named
@@ -84,12 +84,12 @@ class Login(Feature):
             raise Shown("invalid_request", "the application is no longer registered", reason="unknown_client")
         enabled = self.enabled(client)
         name, email = request.params.get("connection"), request.params.get("email", "")
-        picked = next((c for c in enabled if c.name == name), None) if name else by_domain(email, enabled)
-        if picked is None:
-            return await self._page(waiting, client, enabled, unknown=bool(name or email))
-        hinted = replace(waiting, wishes=replace(waiting.wishes, login_hint=email or waiting.wishes.login_hint))
-        away = await self._leave(request.browser, hinted, picked, client, request.now)
-        return self._leaving_page(away, picked) if email else away
+        if name and (picked := by_name(name, enabled)):
+            return await self._leave(request.browser, waiting, picked, client, request.now)
+        if not name and (picked := by_domain(email, enabled)):
+            hinted = replace(waiting, wishes=replace(waiting.wishes, login_hint=email))
+            return leaving_page(await self._leave(request.browser, hinted, picked, client, request.now), picked)
+        return await self._page(waiting, client, enabled, unknown=bool(name or email))
 
     async def _waiting(self, request: Request) -> Transaction:
         id = request.params.get("tx", "")
@@ -105,7 +105,12 @@ class Login(Feature):
         scopes = await self.plugins.request_scopes(connection, client)
         wishes = replace(waiting.wishes, scopes=scopes.values)
         state = trips.new_id()
-        departure = await self.relying_party.begin(connection, wishes, state=state, now=now)
+        try:
+            departure = await self.relying_party.begin(connection, wishes, state=state, now=now)
+        except UpstreamError as error:
+            error.about = {"client_id": client.client_id, "connection": connection.name}
+            error.again = trips.start_again(self.issuer, waiting)  # where other tenants are offered, too
+            raise
         trip = replace(
             waiting,
             id=state,
@@ -139,22 +144,30 @@ class Login(Feature):
         query = urlencode({"tx": waiting.id, "connection": connection.name})
         return {"label": button.display_name, "icon_url": button.icon_url, "href": f"{self.issuer}login?{query}"}
 
-    def _leaving_page(self, away: Answer, connection: Connection) -> Answer:
-        """After the form with the address: a page that goes on by itself. A redirect would be one that the form
-        leads to, and so would have to be allowed by name in the content security policy of a page that names none."""
-        values = {"connection": connection.label, "url": away.redirect}
-        return Answer(page="leaving.html", values=values, browser=away.browser)
+
+def leaving_page(away: Answer, connection: Connection) -> Answer:
+    """After the form with the address: a page that goes on by itself. A redirect would be one that the form leads to,
+    and so would have to be allowed by name in the content security policy of a page that names none."""
+    values = {"connection": connection.label, "url": away.redirect}
+    return Answer(page="leaving.html", values=values, browser=away.browser)
+
+
+def by_name(name: str, enabled: Sequence[Connection]) -> Connection | None:
+    """The connection of that name, if it is among those."""
+    return next((c for c in enabled if c.name == name), None)
 
 
 def by_domain(email: str, enabled: Sequence[Connection]) -> Connection | None:
     """The connection that an address belongs to by its whole domain (home realm discovery). One ``@``, bounded length,
-    ASCII or IDNA domain; anything else belongs to nobody."""
+    ASCII or IDNA domain; anything else, and what is a dot only after normalisation, belongs to nobody."""
     local, at, domain = email.partition("@")
     if not local or not at or "@" in domain or len(email) > LONGEST_EMAIL:
         return None
     try:
         plain = domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
+        return None
+    if plain.count(".") != domain.count("."):
         return None
     return next((c for c in enabled if plain in c.options.domain_aliases), None)
 

@@ -12,7 +12,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.downstream.authorize import AuthorizeRequest
 from proxy.models import Session, Transaction, Wishes
+from proxy.oidc.urls import with_params
 from proxy.store import Key, Op, Put, Store, key
 
 LIFETIME = 600
@@ -72,6 +74,11 @@ def from_value(value: Mapping[str, Any]) -> Transaction:
     wishes = value["wishes"]
     listed = {**wishes, "scopes": tuple(wishes["scopes"]), "prompt": tuple(wishes["prompt"])}
     return Transaction(**{**value, "wishes": Wishes(**listed)})
+
+
+def start_again(issuer: str, transaction: Transaction) -> str:
+    """The address of ours that begins the same login anew."""
+    return with_params(f"{issuer}authorize", AuthorizeRequest.from_value(transaction.request).as_params())
 
 
 async def forget(store: Store, browser: str) -> None:

@@ -52,11 +52,11 @@ def commands() -> App:
     """The command line; a command's own module is imported when it is asked for."""
     app = App(name="isthmus", help=HELP, help_format="plaintext", version=__version__, result_action="return_value")
     groups = {name: App(name=name, help=text, help_format="plaintext") for name, text in GROUPS.items()}
-    for group in groups.values():
-        app.command(group)
+    for each in groups.values():
+        app.command(each)
     for words, place, text, example in COMMANDS:
         group, _, name = words.rpartition(" ")
-        parent = groups.get(group, app)
+        parent = groups[group] if group else app
         parent.command(f"proxy.cli.{place}", name=name, help=f"{text}\n\nExample: isthmus {example}")
     return app
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from proxy.settings import Settings
 
 
+CLAIMS = "A file with the ID token's claims, as JSON; - reads standard input."
+
+
 def list_plugins(*, json: Json = False, config: Config = None) -> int:
     """Show every plugin in the order of calls, where it was found, and the hooks it implements.
 
@@ -42,7 +45,7 @@ def list_plugins(*, json: Json = False, config: Config = None) -> int:
 def try_plugins(
     *,
     connection: Annotated[str, Parameter(help="The connection's name.")],
-    claims: Annotated[Path, Parameter(help="A file with the ID token's claims, as JSON; - reads standard input.")],
+    claims: Annotated[Path, Parameter(allow_leading_hyphen=True, help=CLAIMS)],
     client: Annotated[
         str | None, Parameter(help="The application; else the first that may use the connection.")
     ] = None,

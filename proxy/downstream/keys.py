@@ -45,7 +45,7 @@ class KeyRing:
         """Read the ring, or make the first one. Raises ``Unavailable``."""
         record = await self._store.get(RING)
         if record is None:
-            first = replace(await asyncio.to_thread(generate, int(now)), signs_from=int(now))
+            first = replace(await asyncio.to_thread(generate, int(now)), signs_from=0)  # at once, by any node's clock
             ring = (first, await asyncio.to_thread(generate, int(now)))
             record = await self._store.add(RING, _to_value(ring), FOREVER) or Record(_to_value(ring), b"")
         self._take_in(_from_value(record.value), now)

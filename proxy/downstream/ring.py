@@ -81,13 +81,14 @@ def rotated(ring: Ring, fresh: SigningKey, now: int, longest: int) -> Ring:
 
 
 def revoked(ring: Ring, kid: str, fresh: SigningKey, now: int) -> Ring:
-    """``kid`` leaves the JWKS at once, and its private half the ring. If it signed, the key published next takes over
-    now; if none is left waiting for a rotation, ``fresh`` becomes the next."""
+    """``kid`` leaves the JWKS at once, and its private half the ring. If it signed, the key published next takes its
+    place in time, so also at a node whose clock is behind; if none is left waiting for a rotation, ``fresh`` becomes
+    the next."""
     current = signing(ring, now)
     rest = tuple(_struck(k, now) if k.kid == kid else k for k in ring)
     if current is not None and current.kid == kid:
         heir = min((k for k in rest if k.waits(now)), key=lambda k: k.published_at)
-        rest = tuple(replace(k, signs_from=now) if k is heir else k for k in rest)
+        rest = tuple(replace(k, signs_from=current.signs_from) if k is heir else k for k in rest)
     return rest if any(k.is_next for k in rest) else (*rest, fresh)
 
 
@@ -106,4 +107,4 @@ def _entry(one: SigningKey, now: float, *, current: bool) -> Entry:
     if one.waits(now):
         return Entry(one.kid, one.alg, "next", one.published_at)
     state = "revoked" if one.revoked else "current" if current else "previous"
-    return Entry(one.kid, one.alg, state, one.signs_from or one.published_at)
+    return Entry(one.kid, one.alg, state, max(one.signs_from or 0, one.published_at))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,4 +120,5 @@ def post_back(action: str, fields: Mapping[str, str]) -> str:
 
 def claims(title: str, about: str, shown: Mapping[str, Any], links: Sequence[Mapping[str, str]]) -> str:
     """What an application was told, and where to go from here."""
-    return _draw("claims", title=title, about=about, claims=shown, links=links, wide=True)
+    told = {name: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for name, v in shown.items()}
+    return _draw("claims", title=title, about=about, claims=told, links=links, wide=True)

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from proxy.bridge import transaction
 from proxy.downstream import client_auth
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.client_auth import ClientAuthenticator
@@ -34,7 +35,8 @@ from proxy.web.throttle import Throttle
 
 compact = json.JSONEncoder(separators=(",", ":")).encode
 FORM = "application/x-www-form-urlencoded"
-BROWSER_COOKIE_LIFETIME = 600
+BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout")
+"""Endpoints that other sites may POST a browser to, and that need its session."""
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
 
@@ -64,7 +66,7 @@ class Callers:
                 return await inner(endpoint, request)
             except (web.HTTPException, ConnectionError):  # an answer of aiohttp's own; or nobody is there to be told
                 raise
-            except Exception as error:  # every error is told in the caller's own words, and logged once
+            except Exception as error:  # noqa: BLE001  # each is told in the caller's own words, and logged once
                 return told(note(error))
 
         return handle
@@ -79,15 +81,17 @@ class Callers:
 
     async def _browser(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         params = await one_place(request)
-        if self._lost_its_cookie(request):
+        if endpoint.path in BY_POST_FROM_ANYWHERE and self._lost_its_cookie(request):
             # A cross-site POST does not bring the Lax session cookie; a GET of our own does.
-            raise_to = f"{self.issuer}{request.path.lstrip('/')}?{urlencode(params)}"
-            return web.Response(status=303, headers={"Location": raise_to, **NO_STORE})
-        answer = await endpoint.handler(self._request(request, params, browser=self._browser_secret(request)))
+            same = f"{self.issuer}{endpoint.path}?{urlencode(params)}"
+            return web.Response(status=303, headers={"Location": same, **NO_STORE})
+        load = partial(session.current, request)
+        secret = self._browser_secret(request)
+        answer = await endpoint.handler(self._request(request, params, browser=secret, session=load))
         response = self._respond(answer)
         if answer.browser:
-            name = self._browser_cookie
-            cookies.set_cookie(response, name, answer.browser, max_age=BROWSER_COOKIE_LIFETIME, same_site="None")
+            name, life = self._browser_cookie, transaction.LIFETIME
+            cookies.set_cookie(response, name, answer.browser, max_age=life, same_site="None")
         if answer.sign_in is not None:
             await session.sign_in(request, answer.sign_in)
         if answer.sign_out:
@@ -103,7 +107,7 @@ class Callers:
         return secret if len(secret) == 43 else ""
 
     def _lost_its_cookie(self, request: web.Request) -> bool:
-        if request.method != "POST" or not request.path.endswith(("/authorize", "/oidc/logout")):
+        if request.method != "POST":
             return False
         if cookies.of_request(request, cookies.cookie_name("session", self.issuer)):
             return False

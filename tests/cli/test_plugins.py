@@ -63,7 +63,9 @@ def test_a_try_shows_who_set_each_value(run: Run, file: Path, tmp_path: Path) ->
     assert found["profile"]["name"] == {"value": "Ada", "plugin": "isthmus"}
     assert found["button"]["display_name"] == {"value": "Our corp", "plugin": "depts"}
     table = run(*arguments).out
-    assert [line.split() for line in table.splitlines() if line.startswith("department")] == [["department", '"R&D"', "depts"]]
+    assert [line.split() for line in table.splitlines() if line.startswith("department")] == [
+        ["department", '"R&D"', "depts"]
+    ]
 
 
 def test_claims_come_from_standard_input(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,9 @@ def test_claims_come_from_standard_input(run: Run, file: Path, monkeypatch: pyte
         (["--connection", "corp", "--client", "none"], "--client: there is no such client (there are: webapp)"),
     ],
 )
-def test_a_name_that_is_not_there_is_told(run: Run, file: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_a_name_that_is_not_there_is_told(
+    run: Run, file: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
     """With the names that are."""
     answer = run("plugins", "try", *arguments, "--claims", claims(tmp_path, "{}"), "--config", file)
     assert answer.status == 2

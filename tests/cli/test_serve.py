@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -34,13 +36,13 @@ def server(file: Path, port: int, *arguments: str) -> Iterator[subprocess.Popen[
         process.communicate()
 
 
-def ready(port: int) -> bool:
-    """Whether the server says that it can serve."""
+def ask(port: int, path: str) -> str:
+    """What the server answers; empty while it does not, or says that it cannot serve."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+            return str(answer.read().decode())
     except OSError:
-        return False
+        return ""
 
 
 @pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one", "two"])
@@ -48,9 +50,13 @@ async def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, workers: list[
     """From an empty folder to ready, with the environment's port and issuer; status 0 after SIGTERM."""
     port = free_port()
     with server(configure(tmp_path, more="trust_prompt = true"), port, *workers) as process:
-        await eventually(lambda: ready(port))
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/.well-known/openid-configuration", timeout=5) as answer:
-            assert f'"http://127.0.0.1:{port}/"' in answer.read().decode()
+
+        async def ready() -> bool:
+            return bool(await asyncio.to_thread(ask, port, "readyz"))
+
+        await eventually(ready)
+        document = await asyncio.to_thread(ask, port, ".well-known/openid-configuration")
+        assert f'"http://127.0.0.1:{port}/"' in document
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
@@ -60,8 +66,6 @@ async def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, workers: list[
 
 def test_a_port_that_is_taken_is_one_line_and_status_2(tmp_path: Path) -> None:
     """The commonest mistake at a start."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         said = isthmus("serve", "--config", configure(tmp_path), environ={"ISTHMUS_SERVER__PORT": port})

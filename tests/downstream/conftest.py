@@ -15,6 +15,7 @@ from tests.kit.valkey import Valkey, valkey
 
 SEAL = Seal([b"a secret of the tests, 32 bytes or more"])
 
+
 @pytest.fixture
 async def world() -> World:
     """Ada is logged in."""
@@ -36,7 +37,7 @@ def server() -> Iterator[Valkey]:
 
 @pytest.fixture(params=["memory", "redis"])
 async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[tuple[World, World]]:
-    """Two nodes on one store, each kind of store in turn; Ada is logged in. Answers come late enough for tasks to meet."""
+    """Two nodes on one store, each kind of store in turn; Ada is logged in. Answers come late enough to race."""
     clock = Clock()
     if request.param == "memory":
         one = SlowStore(MemoryStore(clock=clock))

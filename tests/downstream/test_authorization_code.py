@@ -107,7 +107,7 @@ async def test_tk_03_another_clients_code_buys_nothing(world: World, thief: str)
     ],
 )
 async def test_a_code_is_for_one_request(world: World, changes: dict[str, str], reason: str) -> None:
-    """TK-05, TK-06: the redirect URI byte for byte, and the verifier of the challenge (RFC 6749 4.1.3, RFC 7636 4.6)."""
+    """TK-05, TK-06: the redirect URI byte for byte, and the verifier (RFC 6749 4.1.3, RFC 7636 4.6)."""
     assert await refused(world.redeem(await world.new_code(), **changes)) == reason
 
 

@@ -16,7 +16,11 @@ from proxy.oidc.errors import Refused
 from tests.downstream.world import OTHER, SECRET, SPA, WEBAPP
 
 ODD = Client.model_validate(
-    {"client_id": "odd:id+%", "client_secret": "s€cret: with +%2B and spaces, forty and more", "grant_types": ["refresh_token"]}
+    {
+        "client_id": "odd:id+%",
+        "client_secret": "s€cret: with +%2B and spaces, forty and more",
+        "grant_types": ["refresh_token"],
+    }
 )
 BASIC_ONLY = WEBAPP.model_copy(update={"client_id": "basic", "token_endpoint_auth_method": "client_secret_basic"})
 POST_ONLY = WEBAPP.model_copy(update={"client_id": "post", "token_endpoint_auth_method": "client_secret_post"})
@@ -45,7 +49,10 @@ GOOD = basic("webapp", SECRET)
         pytest.param({"client_id": "webapp", "client_secret": SECRET}, (), "webapp", id="client_secret_post"),
         pytest.param({"client_id": "spa"}, (), "spa", id="none"),
         pytest.param(
-            {}, (basic("odd:id+%", "s€cret: with +%2B and spaces, forty and more"),), "odd:id+%", id="tk-09-form-encoded"
+            {},
+            (basic("odd:id+%", "s€cret: with +%2B and spaces, forty and more"),),
+            "odd:id+%",
+            id="tk-09-form-encoded",
         ),
         pytest.param({}, (basic("basic", SECRET),), "basic", id="registered-basic"),
         pytest.param({"client_id": "post", "client_secret": SECRET}, (), "post", id="registered-post"),

@@ -32,7 +32,7 @@ async def stored(world: World, token: str) -> Grant | None:
 
 
 async def test_a_refresh_gives_new_tokens_of_the_same_login(world: World) -> None:
-    """oidcc-refresh-token (OIDC Core 12.2): same iss, sub, aud and auth_time, new iat, no nonce, a new refresh token."""
+    """oidcc-refresh-token (OIDC Core 12.2): same iss, sub, aud, auth_time; new iat; no nonce; a new refresh token."""
     one = await first(world)
     world.clock.now += 1
     two = await world.refresh(one["refresh_token"])
@@ -215,7 +215,10 @@ async def test_narrowed_scopes_narrow_one_answer(world: World) -> None:
     """RFC 6749 6: fewer scopes for one access token; the grant keeps what was granted."""
     one = await first(world)
     two = await world.refresh(one["refresh_token"], scope="openid email")
-    assert (two["scope"], set(await world.userinfo(two["access_token"]))) == ("openid email", {"sub", "email", "email_verified"})
+    assert (two["scope"], set(await world.userinfo(two["access_token"]))) == (
+        "openid email",
+        {"sub", "email", "email_verified"},
+    )
     assert "name" not in payload(two["id_token"])
     three = await world.refresh(two["refresh_token"])
     assert three["scope"] == OFFLINE and (await world.userinfo(three["access_token"]))["name"] == "Ada"

@@ -23,9 +23,7 @@ from tests.downstream.world import API, ISSUER, WEBAPP, World, payload
         pytest.param(
             "urn:ietf:params:oauth:grant-type:token-exchange", "unsupported_grant_type", id="tk-19-token-exchange"
         ),
-        pytest.param(
-            "urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type", id="tk-19-jwt-bearer"
-        ),
+        pytest.param("urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type", id="tk-19-jwt-bearer"),
         pytest.param("Authorization_Code", "unsupported_grant_type", id="tk-19-case"),
         pytest.param('x"\\\r\n' + "y" * 5000, "unsupported_grant_type", id="tk-19-hostile"),
         pytest.param("", "invalid_request", id="tk-19-empty"),
@@ -63,7 +61,9 @@ async def test_tk_29_each_grant_reads_its_own_parameters(world: World) -> None:
     tokens = await world.tokens(scope="openid offline_access")
     mixed = {"refresh_token": tokens["refresh_token"], "username": "ada", "password": "x", "subject_token": "x"}
     assert "refresh_token" not in await world.redeem(await world.new_code(), **mixed)
-    assert "access_token" in await world.refresh(tokens["refresh_token"], code="x", redirect_uri="https://evil.example/")
+    assert "access_token" in await world.refresh(
+        tokens["refresh_token"], code="x", redirect_uri="https://evil.example/"
+    )
     code = await world.new_code()
     with pytest.raises(Refused):
         await world.refresh("not-a-token", code=code)
@@ -88,7 +88,7 @@ def test_tk_25_the_endpoint_is_a_clients_and_its_answers_are_not_kept(world: Wor
     """TK-25: POST by a client alone; that caller's wrapper sends no-store with every answer (RFC 6749 5.1)."""
     (endpoint,) = world.token.endpoints()
     assert (endpoint.path, endpoint.methods, endpoint.caller) == ("oauth/token", ("POST",), Caller.CLIENT)
-    assert {"Cache-Control": "no-store", "Pragma": "no-cache"} == NO_STORE
+    assert NO_STORE == {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def test_what_is_advertised_is_what_is_there(world: World) -> None:

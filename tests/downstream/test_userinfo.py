@@ -48,7 +48,9 @@ async def test_rp_27_a_profile_cannot_say_who_somebody_is(world: World) -> None:
     assert (await world.userinfo((await world.tokens())["access_token"]))["sub"] == "oidc|corp|ada"
 
 
-@pytest.mark.parametrize("bearer", [None, Bearer("webapp", (), (), "oidc|corp|ada", {}), Bearer("webapp", ("email",), (), "x", {})])
+@pytest.mark.parametrize(
+    "bearer", [None, Bearer("webapp", (), (), "oidc|corp|ada", {}), Bearer("webapp", ("email",), (), "x", {})]
+)
 async def test_in_05_a_token_without_openid_is_not_enough(world: World, bearer: Bearer | None) -> None:
     """IN-05: 403 insufficient_scope (RFC 6750 3.1)."""
     with pytest.raises(Refused) as caught:
@@ -71,6 +73,6 @@ async def test_the_token_of_an_api_is_good_here_with_openid(world: World) -> Non
 
 
 def test_get_and_post_by_a_bearer(world: World) -> None:
-    """OIDC Core 5.3.1 (oidcc-userinfo-get, -post-header, -post-body): both methods, the token checked by the wrapper."""
+    """OIDC Core 5.3.1 (oidcc-userinfo-get, -post-header, -post-body): both methods, the wrapper checks the token."""
     (endpoint,) = world.userinfo_endpoint.endpoints()
     assert (endpoint.path, endpoint.methods, endpoint.caller) == ("userinfo", ("GET", "POST"), Caller.BEARER)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.lab.browser import Browser
+from proxy.lab.browser import Browser, Tab
+from proxy.lab.navigation import Navigation
 from proxy.lab.people import PEOPLE
 from tests.journeys.conftest import CHANNELS, JONAS, MIRA, Stores, World, Worlds, refused
 from tests.kit.authlib_app import authlib_app
 from tests.kit.idpyoidc_tenant import CLIENT_ID, CLIENT_SECRET, idpyoidc_tenant
 from tests.kit.isthmus import client, connection, isthmus
+from tests.kit.valkey import free_port
 
 ROLES = '''"""Roles of the tenant, in capitals."""
 
@@ -184,3 +186,17 @@ async def test_cb_15_one_small_cookie_however_many_logins(worlds: Worlds) -> Non
         assert tabs[-1].page.text.startswith("hello")
         await tabs[0].click(MIRA.name)
         assert refused(tabs[0].page, world.node)
+
+
+@pytest.mark.parametrize("path", ["", "tenants/one/"])
+async def test_a_form_may_begin_a_login(path: str, worlds: Worlds) -> None:
+    """An application on another site that posts its authorization request is answered from the live session, whose
+    cookie its POST did not bring; under an issuer with a path too."""
+    port = free_port()
+    async with worlds(issuer=f"http://127.0.0.1:{port}/{path}", port=port) as world:
+        await world.log_in()
+        url, _ = await asyncio.to_thread(world.app.begin)
+        address, _, query = url.partition("?")
+        tab = Tab(world.browser)
+        await tab.navigate(Navigation("POST", address, query, "http://localhost:1/"))
+        assert tab.page.text == "hello oidc|corp|mira"

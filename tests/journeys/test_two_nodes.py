@@ -97,10 +97,7 @@ async def test_ft_19_a_node_dies_between_two_steps(channel: str, step: str, tmp_
         assert second in made.balancer.used
 
 
-@pytest.mark.parametrize(
-    ("channel", "before"),
-    [("front_channel", "login/callback"), ("back_channel", "login/callback"), ("back_channel", "")],
-)
+@pytest.mark.parametrize(("channel", "before"), [("front_channel", "login/callback"), ("back_channel", "")])
 async def test_ft_19_a_process_is_killed_in_the_middle_of_a_login(
     channel: str, before: str, tmp_path: Path, server: Valkey, stores: Stores
 ) -> None:

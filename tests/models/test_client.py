@@ -26,13 +26,17 @@ def test_rg_02_hostile_destinations_are_refused(uri: str) -> None:
     assert refused_keys(redirect_uris=["https://app.example/cb", uri]) == ["redirect_uris"]
 
 
-@pytest.mark.parametrize("uri", ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:x", "data:text/html,x", "http://app.example/"])
+@pytest.mark.parametrize(
+    "uri", ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:x", "data:text/html,x", "http://app.example/"]
+)
 def test_lo_15_no_script_is_a_logout_target(uri: str) -> None:
     """LO-15: where a logout leads is checked like where a login leads."""
     assert refused_keys(post_logout_redirect_uris=[uri]) == ["post_logout_redirect_uris"]
 
 
-@pytest.mark.parametrize("value", [[1], [None], [["https://a.example/"]], "https://a.example/", 5, ["https://a.example/"] * 101])
+@pytest.mark.parametrize(
+    "value", [[1], [None], [["https://a.example/"]], "https://a.example/", 5, ["https://a.example/"] * 101]
+)
 def test_rg_02_destinations_are_a_list_of_text(value: Any) -> None:
     """RG-02: nested lists, numbers and lists without end are refused."""
     assert refused_keys(redirect_uris=value)[0].startswith("redirect_uris")

@@ -37,7 +37,9 @@ def test_names_that_do_not(name: str) -> None:
     assert keys(refused) == ["name"]
 
 
-@pytest.mark.parametrize("scope", ["", "profile", "openidx", "OPENID", "openid  profile", "openid\nprofile", 'openid "x"'])
+@pytest.mark.parametrize(
+    "scope", ["", "profile", "openidx", "OPENID", "openid  profile", "openid\nprofile", 'openid "x"']
+)
 def test_a_scope_holds_openid_and_is_well_formed(scope: str) -> None:
     """Without openid the tenant answers OAuth, not OpenID Connect (Core 3.1.2.1)."""
     with pytest.raises(ValidationError) as refused:
@@ -51,7 +53,8 @@ def test_the_guides_spelling_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "algs", [(), ("HS256",), ("none",), ("RS256", "HS256"), ("RS256", "ES256"), ("ES256", "EdDSA"), ("rs256",), ("ES512",)]
+    "algs",
+    [(), ("HS256",), ("none",), ("RS256", "HS256"), ("RS256", "ES256"), ("ES256", "EdDSA"), ("rs256",), ("ES512",)],
 )
 def test_jo_02_a_connection_has_one_family_of_algorithms(algs: tuple[str, ...]) -> None:
     """JO-02: no symmetric algorithm, and never two kinds of keys: a public key cannot be used as a secret."""
@@ -71,7 +74,9 @@ def test_an_issuer_stands_for_discovery() -> None:
     """With an issuer nothing else is needed: its document can be looked for there (the guide's fourth request)."""
     assert ConnectionOptions(client_id="x", issuer="https://idp.example").discovery_url == ""
     with pytest.raises(ValidationError) as refused:
-        ConnectionOptions(client_id="x", authorization_endpoint="https://idp.example/a", jwks_uri="https://idp.example/k")
+        ConnectionOptions(
+            client_id="x", authorization_endpoint="https://idp.example/a", jwks_uri="https://idp.example/k"
+        )
     assert keys(refused) == ["discovery_url"]
 
 
@@ -98,7 +103,9 @@ def test_pkce_may_be_off_only_with_a_secret() -> None:
     assert keys(refused) == ["connection_settings"]
 
 
-@pytest.mark.parametrize("icon", ["javascript:alert(1)", "data:text/html,x", 'https://x" onerror="y', "http://cdn.example/x.png"])
+@pytest.mark.parametrize(
+    "icon", ["javascript:alert(1)", "data:text/html,x", 'https://x" onerror="y', "http://cdn.example/x.png"]
+)
 def test_lg_01_an_icon_is_an_https_address(icon: str) -> None:
     """LG-01: nothing else is an icon."""
     with pytest.raises(ValidationError) as refused:

@@ -83,5 +83,3 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     """A bench with a folder of its own."""
     return Bench(tmp_path)
-
-

@@ -22,7 +22,11 @@ def test_places_read_like_the_file() -> None:
         ("server.prot", 1, "server.prot: is not a key; did you mean port?"),
         ("serve", {}, "serve: is not a key; did you mean server?"),
         ("tenant.zzz", 1, "tenant.zzz: is not a key; remove it (known: issuer, name, secrets)"),
-        ("connections.0.options.client_secrt", "x", "connections[corp].options.client_secrt: is not a key; did you mean"),
+        (
+            "connections.0.options.client_secrt",
+            "x",
+            "connections[corp].options.client_secrt: is not a key; did you mean",
+        ),
         ("clients.0.callbacks", [], "clients[webapp].callbacks: is not a key"),
         ("server.port", True, "server.port: must be a whole number"),
         ("server.port", "9000", "server.port: must be a whole number"),
@@ -41,7 +45,11 @@ def test_places_read_like_the_file() -> None:
         ("connections", 5, "connections: must be tables that begin with [[connections]]"),
         ("plugins.settings", {"a": 5}, "plugins.settings.a: must be a table"),
         ("clients.0.grants", [{"scopes": ["x"]}], "clients[webapp].grants[0].audience: is missing; add it"),
-        ("clients.0.redirect_uris", [["https://a.example/"]], "clients[webapp].redirect_uris[0]: must be text in quotes"),
+        (
+            "clients.0.redirect_uris",
+            [["https://a.example/"]],
+            "clients[webapp].redirect_uris[0]: must be text in quotes",
+        ),
     ],
 )
 def test_cf_03_each_mistake_names_key_and_remedy(bench: Bench, place: str, value: Any, said: str) -> None:

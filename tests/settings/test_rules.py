@@ -11,7 +11,15 @@ import trustme
 from tests.settings.conftest import Bench
 
 LOOPBACK = "http://127.0.0.1:9000/"
-NAMES = ("discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "icon_url", "userinfo_endpoint")
+NAMES = (
+    "discovery_url",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "icon_url",
+    "userinfo_endpoint",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +56,10 @@ def test_rp_34_a_domain_has_one_owner(bench: Bench) -> None:
         ({"connections.0.options.trust": ["isthmus.toml"]}, "connections[corp].options.trust[0]:"),
         ({"server.tls_cert": "isthmus.toml"}, "server.tls_key: is missing"),
         ({"server.tls_key": "isthmus.toml"}, "server.tls_cert: is missing"),
-        ({"server.tls_cert": "isthmus.toml", "server.tls_key": "isthmus.toml"}, "server.tls_cert: tls_cert and tls_key must"),
+        (
+            {"server.tls_cert": "isthmus.toml", "server.tls_key": "isthmus.toml"},
+            "server.tls_cert: tls_cert and tls_key must",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(bench: Bench, changes: dict[str, Any], said: str) -> None:

@@ -62,7 +62,9 @@ def test_cf_01_a_tenants_secret_is_not_ours_to_choose(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("place", [CORP, APP])
-@pytest.mark.parametrize("value", ["", "  ", "changeme", "Change-Me", "<secret>", "xxxxxxxx", "${SECRET}", "YOUR_CLIENT_SECRET"])
+@pytest.mark.parametrize(
+    "value", ["", "  ", "changeme", "Change-Me", "<secret>", "xxxxxxxx", "${SECRET}", "YOUR_CLIENT_SECRET"]
+)
 def test_cf_01_placeholders_are_refused_everywhere(bench: Bench, place: str, value: str) -> None:
     """CF-01: what only marks where a secret belongs is no secret, on loopback either."""
     name = "CORP" if place == CORP else "APP"

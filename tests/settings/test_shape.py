@@ -41,7 +41,9 @@ def test_cf_13_our_issuer_is_https_off_loopback(bench: Bench, issuer: str) -> No
     assert any("tenant.issuer:" in line for line in bench.mistakes(at={"tenant.issuer": issuer}))
 
 
-@pytest.mark.parametrize("issuer", ["http://127.0.0.1:9000/", "http://localhost/", "http://[::1]:9/t/", "https://a.example/t/"])
+@pytest.mark.parametrize(
+    "issuer", ["http://127.0.0.1:9000/", "http://localhost/", "http://[::1]:9/t/", "https://a.example/t/"]
+)
 def test_issuers_stay_as_they_are_written(bench: Bench, issuer: str) -> None:
     """Byte for byte: nothing normalises an issuer."""
     assert bench.load(at={"tenant.issuer": issuer}).tenant.issuer == issuer
@@ -71,7 +73,16 @@ def test_limits_are_kept(bench: Bench, changes: dict[str, Any], key: str) -> Non
 
 @pytest.mark.parametrize(
     "network",
-    ["169.254.0.0/16", "169.254.169.254/32", "169.0.0.0/8", "fe80::/10", "0.0.0.0/0", "::/0", "::ffff:169.254.0.0/112", "x"],
+    [
+        "169.254.0.0/16",
+        "169.254.169.254/32",
+        "169.0.0.0/8",
+        "fe80::/10",
+        "0.0.0.0/0",
+        "::/0",
+        "::ffff:169.254.0.0/112",
+        "x",
+    ],
 )
 def test_cf_13_link_local_networks_cannot_be_allowed(bench: Bench, network: str) -> None:
     """CF-13: where cloud machines hand out credentials is never called, for the tenant or a connection."""

@@ -15,7 +15,7 @@ from tests.settings.conftest import ENVIRON, Bench
     ("variable", "text", "place", "value"),
     [
         ("ISTHMUS_SERVER__PORT", "9443", "server.port", 9443),
-        ("ISTHMUS_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 10.1.0.0/16", "server.trusted_proxies", ("10.0.0.0/8", "10.1.0.0/16")),
+        ("ISTHMUS_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1", "server.trusted_proxies", ("10.0.0.0/8", "::1")),
         ("ISTHMUS_SERVER__TRUSTED_PROXIES", '["10.0.0.0/8"]', "server.trusted_proxies", ("10.0.0.0/8",)),
         ("ISTHMUS_SERVER__TRUSTED_PROXIES", "", "server.trusted_proxies", ()),
         ("ISTHMUS_PLUGINS__TIME_LIMIT", "0.5", "plugins.time_limit", 0.5),
@@ -37,7 +37,9 @@ def test_every_key_can_come_from_the_environment(
 
 def test_whole_tables_come_as_json(bench: Bench) -> None:
     """Clients can be given without a line in the file; a secret from the environment may be literal."""
-    clients = f'[{{"client_id": "webapp", "client_secret": "{ENVIRON["APP"]}", "redirect_uris": ["https://a.example/"]}}]'
+    clients = (
+        f'[{{"client_id": "webapp", "client_secret": "{ENVIRON["APP"]}", "redirect_uris": ["https://a.example/"]}}]'
+    )
     assert bench.load({"ISTHMUS_CLIENTS": clients}).clients["webapp"].redirect_uris == ("https://a.example/",)
 
 

@@ -1,0 +1,1 @@
+"""Faults on the whole server: what reliability promises, seen from outside."""

@@ -1,0 +1,46 @@
+"""A store server of their own for the fault cases: they stop it, silence it and empty it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.invariants import check_log, check_store
+from tests.kit.valkey import Valkey, valkey
+from tests.kit.whole import Whole, whole
+
+Wholes = Callable[..., AbstractAsyncContextManager[Whole]]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Valkey]:
+    """One server for all."""
+    with valkey(tcp=True) as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared: Valkey) -> Valkey:
+    """The server, emptied."""
+    shared.command("FLUSHALL")
+    return shared
+
+
+@pytest.fixture
+def wholes(tmp_path: Path, server: Valkey) -> Wholes:
+    """Makes a whole node; at its end the invariants are checked."""
+
+    @asynccontextmanager
+    async def make(channel: str = "back_channel", **serving: Any) -> AsyncIterator[Whole]:
+        async with whole(tmp_path, server, channel, **serving) as made:
+            yield made
+            cookies = [cookie.value for cookie in made.browser.jar.cookies.values()]
+            secrets = {*made.app.secrets, *cookies}
+        check_store(server, secrets)
+        check_log(made.log, secrets)
+
+    return make

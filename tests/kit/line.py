@@ -1,0 +1,69 @@
+"""A line between two parties that can be cut, for real: while it is shut nobody listens, so a caller is refused.
+
+Beyond what ``FaultProxy`` does, it strikes at a chosen moment: the piece of a request that holds certain bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tests.kit.faults import FaultProxy
+
+
+@dataclass
+class Line(FaultProxy):
+    """``lose``: the far side gets the request with these bytes, its answer is lost and the connection cut. ``halt``:
+    that request and all that come after it are swallowed. Either happens once, and sets ``struck``."""
+
+    lose: bytes = b""
+    halt: bytes = b""
+    struck: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen (again, at the same port)."""
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", self.port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
+    async def shut(self) -> None:
+        """Listen no more, and cut what is open."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
+    async def _requests(self, near_in: asyncio.StreamReader, far_out: asyncio.StreamWriter) -> None:
+        while piece := await near_in.read(65536):
+            self.requests += 1
+            self._strike(piece)
+            if not self.hold:
+                far_out.write(piece)
+                await far_out.drain()
+
+    def _strike(self, piece: bytes) -> None:
+        if self.halt and self.halt in piece:
+            self.halt, self.hold = b"", True
+            self.struck.set()
+        if self.lose and self.lose in piece:
+            self.lose, self.swallow = b"", self.swallow + 1
+            self.struck.set()
+
+
+@asynccontextmanager
+async def line(target: int | str = 0) -> AsyncIterator[Line]:
+    """An open line to ``target``, which may be set later."""
+    made = Line(target)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.shut()
+        await made.close()
