@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.load import App, Operation, operation, repeat
+from bench.load import App, Operation, WentWrong, operation, repeat
 from bench.measure import cpu, memory
 from bench.processes import LOAD_CORE, Running, everything
 from bench.web import Client
@@ -160,8 +160,11 @@ def main() -> None:
         everything(Path(directory), wish.workers) as running,
     ):
         os.sched_setaffinity(0, {LOAD_CORE})
-        figures = asyncio.run(rounds(running, wish))
-        grown = asyncio.run(growth(running, wish)) if wish.logins else []
+        try:
+            figures = asyncio.run(rounds(running, wish))
+            grown = asyncio.run(growth(running, wish)) if wish.logins else []
+        except* WentWrong as failed:
+            raise SystemExit(f"the benchmark stopped: {failed.exceptions[0]}") from None
     rows = table(figures)
     if wish.json:
         print(json.dumps({"rows": rows, "memory": grown}, indent=1))

@@ -25,13 +25,14 @@ from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.downstream.grant import Lifetimes
+from proxy.downstream.implicit import Implicit
 from proxy.downstream.keys import KeyRing
 from proxy.downstream.logout import RpInitiatedLogout
 from proxy.downstream.metadata import Metadata, joined
 from proxy.downstream.refresh_token import RefreshToken
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.userinfo import UserInfo
-from proxy.features import Feature, Redeem
+from proxy.features import Feature, Redeem, Respond
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.sealing import Seal
@@ -56,8 +57,8 @@ class Parts:
         self.settings, self.store = settings, store
         self.issuer = settings.tenant.issuer
         self.plugins = plugins.load(settings.plugins)
-        self.keys = KeyRing(store)
         self.lifetimes = lifetimes(settings)
+        self.keys = KeyRing(store, self.lifetimes.signed)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
         self.sessions = Sessions(
             store, settings.connections, idle=settings.session.idle, absolute=settings.session.absolute
@@ -95,11 +96,13 @@ def features(parts: Parts) -> tuple[Feature, ...]:
     settings, store, issuer = parts.settings, parts.store, parts.issuer
     clients, connections = settings.clients, settings.connections
     answers = Issuer(issuer, parts.access_tokens)
-    code = AuthorizationCode(store, answers, parts.lifetimes)
+    code = AuthorizationCode(store, answers, parts.lifetimes, connections)
+    implicit = Implicit(issuer, parts.keys, parts.lifetimes.id_token)
     refresh = RefreshToken(store, answers, parts.lifetimes, connections)
     login = Login(issuer, store, parts.relying_party, parts.plugins, connections, clients)
+    responses: dict[str, Respond] = {**code.responses(), **implicit.responses()}
     authorize = Authorize(
-        issuer, clients, connections, store, code, login.depart, parts.sessions.keep_alive
+        issuer, clients, connections, store, responses, login.depart, parts.sessions.keep_alive
     )
     arrival = Arrival(
         issuer,
@@ -109,7 +112,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         parts.plugins,
         connections,
         clients,
-        code.answer,
+        authorize.answer,
         authorize.refuse,
     )
     logout = Logout(store, clients, lambda: switched_on)
@@ -118,6 +121,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         authorize,
         Token(issuer, grants),
         code,
+        implicit,
         refresh,
         UserInfo(issuer),
         login,

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 from proxy.models import Client, Session
+from proxy.store import Op
 
 
 class Caller(Enum):
@@ -68,7 +69,8 @@ class Answer:
     """What to send back: one of ``json``, ``redirect`` or ``page`` (a template's name).
 
     ``browser`` sets the transaction cookie, ``sign_in`` and ``sign_out`` the session cookie; ``form_targets`` are the
-    origins a form on the page may lead to, besides our own. ``event`` and ``about`` are what the log says of it.
+    origins a form on the page may lead to, besides our own; with ``submits_itself`` its first form is sent during load,
+    where scripts run. ``event`` and ``about`` are what the log says of it.
     """
 
     status: int = 200
@@ -82,12 +84,17 @@ class Answer:
     browser: str = ""
     sign_in: SignIn | None = None
     sign_out: bool = False
+    submits_itself: bool = False
     event: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
 Redeem = Callable[[Request, Client], Awaitable[Mapping[str, Any]]]
+Response = tuple[Mapping[str, str], tuple[Op, ...]]
+"""What an authorization request is answered with, and what must be written for it to count."""
+Respond = Callable[[Any, Session, float], Response]
+"""Answers a checked authorization request (``downstream.authorize.AuthorizeRequest``) for a session, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,10 @@ class Feature:
 
     def grants(self) -> Mapping[str, Redeem]:
         """The ``grant_type`` values it redeems, each with what redeems it (RFC 6749 4)."""
+        return {}
+
+    def responses(self) -> Mapping[str, Respond]:
+        """The ``response_type`` values it answers, each with what answers it (RFC 6749 3.1.1)."""
         return {}
 
     def metadata(self) -> Mapping[str, Any]:

@@ -24,15 +24,15 @@ from proxy.plugins import Plugins
 from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Take, Taken, Touch, key
 from proxy.upstream.relying_party import RelyingParty
 
-CodeFor = Callable[[AuthorizeRequest, Session], tuple[str, tuple[Op, ...]]]
-Refuse = Callable[[str, str, Refused], Answer]
+AnswerFor = Callable[[AuthorizeRequest, Session, float], tuple[Answer, tuple[Op, ...]]]
+Refuse = Callable[[AuthorizeRequest, Refused], Answer]
 BINDING_LIFETIME = 400 * 86_400
 """Seconds that the issuer of a person's first login is remembered after it."""
 
 
 @dataclass(frozen=True)
 class Arrival(Feature):
-    """``login/callback``, for both channels. ``code_for`` and ``refuse`` are downstream's answers to the client."""
+    """``login/callback``, for both channels. ``answer_for`` and ``refuse`` are downstream's answers to the client."""
 
     issuer: str
     store: Store
@@ -41,7 +41,7 @@ class Arrival(Feature):
     plugins: Plugins
     connections: Mapping[str, Connection]
     clients: Mapping[str, Client]
-    code_for: CodeFor
+    answer_for: AnswerFor
     refuse: Refuse
 
     def endpoints(self) -> Sequence[Endpoint]:
@@ -103,7 +103,7 @@ class Arrival(Feature):
         self, request: Request, trip: Transaction, asked: AuthorizeRequest, error: UpstreamError
     ) -> Answer:
         if error.reason == "stale_login":
-            return self.refuse(asked.redirect_uri, asked.state, Refused("login_required", error.description))
+            return self.refuse(asked, Refused("login_required", error.description))
         if error.reason == "keys_unavailable" and request.method == "POST":
             # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
             await self.store.run(trips.save(request.browser, trip))
@@ -134,9 +134,9 @@ class Arrival(Feature):
             upstream_sid=identity.sid,
             sources=mapped.sources,
         )
-        url, cookie = await self._write(request, asked, session, before, noted=str(before.get("sid", "")))
-        return Answer(
-            redirect=url,
+        answer, cookie = await self._write(request, asked, session, before, noted=str(before.get("sid", "")))
+        return replace(
+            answer,
             sign_in=SignIn(cookie, self.sessions.absolute),
             browser=request.browser,
             event="login",
@@ -145,8 +145,8 @@ class Arrival(Feature):
 
     async def _write(
         self, request: Request, asked: AuthorizeRequest, login: Session, before: Mapping[str, Any], *, noted: str
-    ) -> tuple[str, str]:
-        """Session, code and the browser's note in one round trip; the address for the browser and its new cookie.
+    ) -> tuple[Answer, str]:
+        """Session, code and the browser's note in one round trip; the client's answer and the browser's new cookie.
 
         ``before`` is the browser's login until now: this one goes on with its session if it is the same person, and
         ends it if not. If the note then names a session other than ``noted``, another tab was faster; if there is none
@@ -154,7 +154,7 @@ class Arrival(Feature):
         """
         session, same = following(login, before)
         ticket = Ticket.new(session.sid)
-        url, code = self.code_for(asked, session)
+        answer, code = self.answer_for(asked, session, request.now)
         note, written, bound, *_ = await self.store.run(
             Get(trips.last_login(request.browser)),
             (self.sessions.renew if same else self.sessions.begin)(session, ticket, request.now),
@@ -164,13 +164,13 @@ class Arrival(Feature):
             *((sessions.drop(before["sid"]),) if before and not same else ()),
             *code,
         )
-        undo = [Drop(write.key) for write in code if isinstance(write, Put)]
+        undo = [Drop(write.key) for write in code if isinstance(write, Put | Add)]
         if bound is not None and bound.value["issuer"] != session.issuer:
             await self.store.run(sessions.drop(session.sid), *undo)
             raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
         overtaken = note is not None and note.value["sid"] != noted
         if written is not False and not overtaken:
-            return url, ticket.cookie
+            return answer, ticket.cookie
         await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
         return await self._write(request, asked, login, note.value if overtaken else {}, noted=session.sid)
 

@@ -7,13 +7,14 @@ grants of clients that want that, and gives every feature the chance to say fare
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 from proxy.bridge import transaction as trips
 from proxy.bridge.session import drop
 from proxy.downstream.grant import Grant, grants_of_session
 from proxy.features import Feature
 from proxy.models import Client, Session
-from proxy.store import Drop, Get, Key, List, Op, Store
+from proxy.store import Get, Key, List, Store
 
 
 class Logout:
@@ -26,24 +27,21 @@ class Logout:
 
     async def end(self, session: Session, browser: str) -> None:
         """End ``session`` everywhere. Raises ``Unavailable`` when that could not be done: then it is not done."""
-        listed = List(grants_of_session(session.sid))
-        *_, offline = await self._store.run(drop(session.sid), *self._cancel(browser), listed)
-        await self._end_offline(offline)
-        await trips.forget(self._store, browser)
+        _, grants, *open_trips = await self._store.run(
+            drop(session.sid), List(grants_of_session(session.sid)), *map(List, trips.under_way(browser))
+        )
+        known = (trips.last_login(browser),) if browser else ()
+        await self._store.drop(*known, *chain(*open_trips), *await self._doomed(grants))
         for feature in self._features():
             await feature.farewell(session)
 
-    def _cancel(self, browser: str) -> Sequence[Op]:
-        return (Drop(trips.last_login(browser)),) if browser else ()
-
-    async def _end_offline(self, keys: Sequence[Key]) -> None:
+    async def _doomed(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Offline grants outlive a plain logout, but for clients with ``logout_revokes_offline``."""
-        if not any(c.logout_revokes_offline for c in self._clients.values()) or not keys:
-            return
+        if not keys or not any(client.logout_revokes_offline for client in self._clients.values()):
+            return ()
         records = await self._store.run(*map(Get, keys))
-        grants = [(k, Grant.from_value(r.value)) for k, r in zip(keys, records, strict=True) if r]
-        doomed = [k for k, grant in grants if grant and self._revokes(grant)]
-        await self._store.drop(*doomed)
+        grants = [(key, Grant.from_value(record.value)) for key, record in zip(keys, records, strict=True) if record]
+        return [key for key, grant in grants if grant and self._revokes(grant)]
 
     def _revokes(self, grant: Grant) -> bool:
         client = self._clients.get(grant.client_id)

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.downstream import grant as grants
-from proxy.downstream.authorize import AuthorizeRequest, build_response
+from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
 from proxy.downstream.token import Issuer
-from proxy.features import Feature, Redeem, Request
-from proxy.models import Client, Session
+from proxy.features import Feature, Redeem, Request, Respond, Response
+from proxy.models import Client, Connection, Session
+from proxy.models.connection import serves
 from proxy.oidc import pkce
 from proxy.oidc.errors import Refused
-from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Taken, Used, key
+from proxy.store import Add, Drop, Get, Key, Put, Store, Taken, Used, key
 
 
 def code_key(code: str) -> Key:
@@ -91,6 +92,7 @@ class AuthorizationCode(Feature):
     store: Store
     issuer: Issuer
     lifetimes: Lifetimes
+    connections: Mapping[str, Connection]
 
     def grants(self) -> Mapping[str, Redeem]:
         return {"authorization_code": self.redeem}
@@ -98,11 +100,14 @@ class AuthorizationCode(Feature):
     def metadata(self) -> Mapping[str, Any]:
         return {"code_challenge_methods_supported": ["S256"]}
 
-    def answer(self, request: AuthorizeRequest, session: Session) -> tuple[str, tuple[Op, ...]]:
-        """Where to send the browser with a new code, and what must be written for the code to count."""
+    def responses(self) -> Mapping[str, Respond]:
+        return {"code": self.respond}
+
+    def respond(self, request: AuthorizeRequest, session: Session, now: float) -> Response:
+        """A new code, and what must be written for it to count."""
         code = grants.new_secret()
         write = Put(code_key(code), Code.of(request, session).as_value(), self.lifetimes.code)
-        return build_response(request, code, self.issuer.issuer), (write,)
+        return {"code": code}, (write,)
 
     async def redeem(self, request: Request, client: Client) -> Mapping[str, Any]:
         """Tokens for a code (RFC 6749 4.1.3). Raises ``Refused`` (invalid_grant), ``Unavailable``."""
@@ -118,6 +123,8 @@ class AuthorizationCode(Feature):
             raise invalid_code("unknown_code")
         code = Code.from_value(taken.value)
         check_redemption(code, request.params, client)
+        if not serves(self.connections, code.person["connection"], client.client_id):
+            raise invalid_code("connection_disabled")
         return await self._issue(code, code.grant(grant_id, self.lifetimes, request.now), client, request.now)
 
     async def _issue(self, code: Code, grant: Grant, client: Client, now: float) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The authorization endpoint: check the request, build the answer (RFC 6749 4.1, OpenID Connect Core 3.1.2).
+"""The authorization endpoint: check the request (RFC 6749 4.1, OpenID Connect Core 3.1.2).
 
 The order of the checks is the rule: first who asks and where the answer may go, and only then everything else, so that
 no error ever travels to an address that was not checked (RFC 9700 4.11).
@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.downstream.authorize_rules import LONGEST, check_rules
+from proxy.downstream.authorize_rules import check_rules, mode_of
 from proxy.models import Client
 from proxy.models.client import STANDARD_SCOPES
-from proxy.oidc.errors import Refused, Shown
-from proxy.oidc.params import printable, words
-from proxy.oidc.urls import with_params
+from proxy.oidc.errors import Shown
+from proxy.oidc.params import words
 
 LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:/[^#]*)?)")  # RFC 8252 7.3
 
@@ -36,6 +35,8 @@ class AuthorizeRequest:
     connection: str = ""
     audience: str = ""
     challenge: str = ""
+    response_type: str = "code"
+    response_mode: str = "query"
 
     def as_value(self) -> Mapping[str, Any]:
         """As plain values, for a stored record."""
@@ -45,7 +46,8 @@ class AuthorizeRequest:
         """As the parameters of a request that asks the same again."""
         pkce_params = {"code_challenge": self.challenge, "code_challenge_method": "S256"} if self.challenge else {}
         asked = {
-            "response_type": "code",
+            "response_type": self.response_type,
+            "response_mode": self.response_mode,
             "client_id": self.client_id,
             "redirect_uri": self.redirect_uri,
             "scope": " ".join(self.scopes),
@@ -120,6 +122,8 @@ def check_request(params: Mapping[str, str], client: Client, redirect_uri: str) 
         connection=params.get("connection", ""),
         audience=audience,
         challenge=params.get("code_challenge", ""),
+        response_type=params["response_type"],
+        response_mode=mode_of(params),
     )
 
 
@@ -131,21 +135,3 @@ def granted_scopes(asked: tuple[str, ...], client: Client, audience: str) -> tup
     if "refresh_token" not in client.grant_types:
         may.discard("offline_access")
     return tuple(scope for scope in asked if scope in may)
-
-
-# --- the answer ---
-
-
-def build_response(request: AuthorizeRequest, code: str, issuer: str) -> str:
-    """The address that carries the code back, with ``iss`` (RFC 6749 4.1.2, RFC 9207 2)."""
-    state = {"state": request.state} if request.state else {}
-    return with_params(request.redirect_uri, {"code": code, **state, "iss": issuer})
-
-
-def build_error(redirect_uri: str, state: str, error: Refused, issuer: str) -> str:
-    """The address that carries an error back (RFC 6749 4.1.2.1, RFC 9207 2). An oversized ``state`` stays behind."""
-    echoed = {"state": state} if state and len(state) <= LONGEST else {}
-    return with_params(
-        redirect_uri,
-        {"error": error.code, "error_description": printable(error.description), **echoed, "iss": issuer},
-    )

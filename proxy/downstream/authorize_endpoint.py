@@ -6,17 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.downstream.authorization_code import AuthorizationCode
-from proxy.downstream.authorize import (
-    AuthorizeRequest,
-    build_error,
-    check_client,
-    check_redirect_uri,
-    check_request,
-)
+from proxy.downstream.answers import send, send_error
+from proxy.downstream.authorize import AuthorizeRequest, check_client, check_redirect_uri, check_request
+from proxy.downstream.authorize_rules import MODES, mode_of
 from proxy.downstream.next_step import Step, next_step
-from proxy.features import Answer, Caller, Endpoint, Feature, Request
+from proxy.features import Answer, Caller, Endpoint, Feature, Request, Respond
 from proxy.models import Client, Connection, Session
+from proxy.models.connection import serves
 from proxy.models.client import STANDARD_SCOPES
 from proxy.oidc.errors import Refused
 from proxy.store import Op, Store
@@ -32,7 +28,7 @@ class Authorize(Feature):
     clients: Mapping[str, Client]
     connections: Mapping[str, Connection]
     store: Store
-    code: AuthorizationCode
+    respond: Mapping[str, Respond]
     log_in: LogIn
     keep_alive: Callable[[Session, float], Op]
 
@@ -42,8 +38,8 @@ class Authorize(Feature):
     def metadata(self) -> Mapping[str, Any]:
         return {
             "authorization_endpoint": f"{self.issuer}authorize",
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_types_supported": list(self.respond),
+            "response_modes_supported": list(dict.fromkeys(mode for one in self.respond for mode in MODES[one])),
             "scopes_supported": list(STANDARD_SCOPES),
             "authorization_response_iss_parameter_supported": True,
             "request_parameter_supported": False,
@@ -58,25 +54,29 @@ class Authorize(Feature):
         try:
             return await self._answer(request, check_request(request.params, client, redirect_uri), client)
         except Refused as error:
-            return self.refuse(redirect_uri, request.params.get("state", ""), error)
+            state = request.params.get("state", "")
+            return send_error(redirect_uri, mode_of(request.params), state, error, self.issuer)
 
     async def _answer(self, request: Request, asked: AuthorizeRequest, client: Client) -> Answer:
         session = await request.session() if request.session else None
-        usable = session if session and self._may_use(session, client) else None
+        # A session opens only the applications that its connection is enabled for.
+        usable = session if session and serves(self.connections, session.connection, client.client_id) else None
         step = next_step(asked, usable, request.now)
         if step is Step.ISSUE and usable is not None:
-            url, writes = self.code.answer(asked, usable)
+            answer, writes = self.answer(asked, usable, request.now)
             await self.store.run(*writes, self.keep_alive(usable, request.now))
-            return Answer(redirect=url)
+            return answer
         if step is Step.REFUSE:
             raise Refused("login_required", "the person is not logged in, or must log in again")
         return await self.log_in(request, asked, client, session)
 
-    def _may_use(self, session: Session, client: Client) -> bool:
-        """A session opens only the applications that its connection is enabled for."""
-        connection = self.connections.get(session.connection)
-        return connection is not None and client.client_id in connection.enabled_clients
+    def answer(self, asked: AuthorizeRequest, session: Session, now: float) -> tuple[Answer, tuple[Op, ...]]:
+        """The answer to a checked request, with ``state`` and ``iss`` (RFC 6749 4.1.2, RFC 9207 2), and what must be
+        written for it to count."""
+        fields, writes = self.respond[asked.response_type](asked, session, now)
+        state = {"state": asked.state} if asked.state else {}
+        return send(asked.redirect_uri, asked.response_mode, {**fields, **state, "iss": self.issuer}), writes
 
-    def refuse(self, redirect_uri: str, state: str, error: Refused) -> Answer:
-        """Tell the client."""
-        return Answer(redirect=build_error(redirect_uri, state, error, self.issuer))
+    def refuse(self, asked: AuthorizeRequest, error: Refused) -> Answer:
+        """Tell the client of a checked request why it gets no answer."""
+        return send_error(asked.redirect_uri, asked.response_mode, asked.state, error, self.issuer)

@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable, Mapping
 
 from proxy.models import Client
+from proxy.models.client import RESPONSE_TYPES
 from proxy.oidc import pkce
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
 
 LONGEST = 2048
 """Most characters of ``state``, ``nonce`` and ``scope``."""
+MODES: Mapping[str, tuple[str, ...]] = {"code": ("query", "form_post"), "id_token": ("fragment", "form_post")}
+"""The response types we know, each with its modes; the first is the default (Multiple Response Types 2.1, 3)."""
 SCOPE_SYNTAX = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")  # RFC 6749 3.3
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
@@ -35,20 +38,31 @@ def _known_response_type(params: Mapping[str, str], client: Client) -> None:  # 
     asked = params.get("response_type")
     if asked is None:
         raise Refused("invalid_request", "response_type is missing")
-    if asked != "code":
-        raise Refused("unsupported_response_type", "this server supports response_type code")
+    if asked not in MODES:
+        raise Refused("unsupported_response_type", f"this server supports response_type {', '.join(MODES)}")
     if asked not in client.response_types:
         raise Refused("unauthorized_client", "the application may not use this response_type")
 
 
 def _allowed_grant(params: Mapping[str, str], client: Client) -> None:  # RFC 7591 2
-    if "authorization_code" not in client.grant_types:
-        raise Refused("unauthorized_client", "the application may not use the authorization_code grant")
+    needed = RESPONSE_TYPES[params["response_type"]]
+    if needed not in client.grant_types:
+        raise Refused("unauthorized_client", f"the application may not use the {needed} grant")
 
 
 def _known_response_mode(params: Mapping[str, str], client: Client) -> None:  # OAuth 2.0 Multiple Response Types 2.1
-    if params.get("response_mode", "query") != "query":
-        raise Refused("invalid_request", "this server supports response_mode query")
+    modes = MODES[params["response_type"]]
+    if params.get("response_mode", modes[0]) not in modes:
+        raise Refused("invalid_request", f"this response_type supports response_mode {', '.join(modes)}")
+
+
+def _whole_implicit(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.2.2.1
+    if params["response_type"] != "id_token":
+        return
+    if "nonce" not in params:
+        raise Refused("invalid_request", "nonce is required with response_type id_token")
+    if "openid" not in words(params.get("scope", "")):
+        raise Refused("invalid_scope", "scope must hold openid with response_type id_token")
 
 
 def _legal_scope(params: Mapping[str, str], client: Client) -> None:  # RFC 6749 3.3
@@ -72,6 +86,8 @@ def _legal_max_age(params: Mapping[str, str], client: Client) -> None:  # OIDC C
 
 
 def _pkce_with_s256(params: Mapping[str, str], client: Client) -> None:  # RFC 7636 4.3, RFC 9700 2.1.1
+    if params["response_type"] != "code":
+        return
     challenge, method = params.get("code_challenge"), params.get("code_challenge_method")
     if challenge is None and method is None:
         if client.is_public:
@@ -98,12 +114,20 @@ RULES: tuple[Rule, ...] = (
     _known_response_type,
     _allowed_grant,
     _known_response_mode,
+    _whole_implicit,
     _legal_scope,
     _known_prompt,
     _legal_max_age,
     _pkce_with_s256,
     _granted_audience,
 )
+
+
+def mode_of(params: Mapping[str, str]) -> str:
+    """The mode that a request asks for, or the one its response type implies if it asks for none or wrongly."""
+    modes = MODES.get(params.get("response_type", ""), ("query",))
+    asked = params.get("response_mode", "")
+    return asked if asked in modes else modes[0]
 
 
 def check_rules(params: Mapping[str, str], client: Client) -> None:

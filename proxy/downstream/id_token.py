@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream.grant import Grant
-from proxy.models import Client
+from proxy.models import Client, Session
 from proxy.oidc import jose
 
 SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +42,21 @@ def claims_for(scopes: tuple[str, ...], profile: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in profile.items() if name in names}
 
 
+def protocol_claims(
+    login: Grant | Session, client_id: str, *, issuer: str, now: float, seconds: int
+) -> dict[str, Any]:
+    """The claims that every ID token has (2): who says it, about whose login, to whom, and until when."""
+    return {
+        "iss": issuer,
+        "sub": login.user_id,
+        "aud": client_id,
+        "iat": int(now),
+        "exp": int(now) + seconds,
+        "auth_time": login.auth_time,
+        "sid": login.sid,
+    }
+
+
 @dataclass(frozen=True)
 class Occasion:
     """What differs from one ID token of a grant to the next. ``nonce`` goes along once, with the code (12.2)."""
@@ -56,13 +71,7 @@ def issue(grant: Grant, client: Client, signer: jose.Signer, what: Occasion, *, 
     """A signed ID token for the grant, good for ``seconds``."""
     claims: dict[str, Any] = {
         **(claims_for(what.scopes, grant.profile) if client.id_token_claims == "profile" else {}),
-        "iss": issuer,
-        "sub": grant.user_id,
-        "aud": client.client_id,
-        "iat": int(what.now),
-        "exp": int(what.now) + seconds,
-        "auth_time": grant.auth_time,
-        "sid": grant.sid,
+        **protocol_claims(grant, client.client_id, issuer=issuer, now=what.now, seconds=seconds),
         "at_hash": jose.half_hash(signer.alg, what.access_token),
     }
     if what.nonce:

@@ -18,6 +18,7 @@ from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request
 from proxy.models import Client, Connection
+from proxy.models.connection import serves
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
 from proxy.store import Drop, Put, Record, Store, Swap
@@ -62,10 +63,9 @@ class RefreshToken(Feature):
 
     def _check_still_allowed(self, grant: Grant, client: Client, now: float) -> None:
         """The whole policy again, as at the login: lifetimes and the connection of this client."""
-        connection = self.connections.get(grant.connection)
         if now >= grants.refresh_ends(grant, self.lifetimes):
             raise invalid_refresh("refresh_token_too_old")
-        if connection is None or client.client_id not in connection.enabled_clients:
+        if not serves(self.connections, grant.connection, client.client_id):
             raise invalid_refresh("connection_disabled")
 
     async def _rotate(self, grant: Grant, record: Record, client: Client, request: Request) -> Mapping[str, Any]:

@@ -76,8 +76,12 @@ def rotated(ring: Ring, fresh: SigningKey, now: int, longest: int) -> Ring:
     """The next key is planned to sign, and ``fresh`` becomes the next. With a rotation still ahead: unchanged."""
     if any(k.waits(now) and not k.is_next for k in ring):
         return ring
-    kept = (k for k in ring if k.revoked or now < _retires_at(ring, k, longest))
-    return (*(replace(k, signs_from=max(now, k.published_at + PUBLISH_AHEAD)) if k.is_next else k for k in kept), fresh)
+    kept = tuple(k for k in ring if k.revoked or now < _retires_at(ring, k, longest))
+    earliest = max(now, 1 + max(k.signs_from or 0 for k in kept))  # later than the one before, or none would follow
+    return (
+        *(replace(k, signs_from=max(earliest, k.published_at + PUBLISH_AHEAD)) if k.is_next else k for k in kept),
+        fresh,
+    )
 
 
 def revoked(ring: Ring, kid: str, fresh: SigningKey, now: int) -> Ring:

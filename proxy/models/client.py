@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from proxy.models import checks
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
+RESPONSE_TYPES = {"code": "authorization_code", "id_token": "implicit"}
+"""What may be asked of the authorization endpoint, and the grant type that goes with it (RFC 7591 2.1)."""
 
 
 class ApiGrant(BaseModel):
@@ -118,9 +120,12 @@ class Client(BaseModel):
 
     @field_validator("response_types")
     @classmethod
-    def _code_flow(cls, types: tuple[str, ...]) -> tuple[str, ...]:
-        if not set(types) <= {"code"}:
-            raise ValueError('must be ["code"]')
+    def _with_their_grants(cls, types: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not set(types) <= set(RESPONSE_TYPES):
+            raise ValueError(f"must be from {', '.join(RESPONSE_TYPES)}")
+        for one in types:
+            if one != "code" and RESPONSE_TYPES[one] not in info.data.get("grant_types", (RESPONSE_TYPES[one],)):
+                raise ValueError(f'"{one}" needs grant_types to hold "{RESPONSE_TYPES[one]}"')
         return types
 
     @field_validator("grants")

@@ -7,6 +7,7 @@ each key must follow are checked here, what depends on the rest of the configura
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
@@ -175,3 +176,9 @@ class Connection(BaseModel):
     @classmethod
     def _clients(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         return checks.not_empty(ids)
+
+
+def serves(connections: Mapping[str, Connection], name: str, client_id: str) -> bool:
+    """Whether there is a connection of that name, and the client may use it."""
+    connection = connections.get(name)
+    return connection is not None and client_id in connection.enabled_clients

@@ -106,11 +106,12 @@ def _domains(file: File) -> Iterator[Fault]:
 
 
 def _client(client: Client) -> Iterator[Fault]:
-    if client.client_secret is None and client.token_endpoint_auth_method is None:
+    asks_tokens = set(client.grant_types) - {"implicit"}
+    if asks_tokens and client.client_secret is None and client.token_endpoint_auth_method is None:
         remedy = 'is missing; a public client says token_endpoint_auth_method = "none"'
         yield Fault(("client_secret",), remedy)
-    if "authorization_code" in client.grant_types and not client.redirect_uris:
-        yield Fault(("redirect_uris",), "is missing; the authorization_code grant needs at least one")
+    if {"authorization_code", "implicit"} & set(client.grant_types) and not client.redirect_uris:
+        yield Fault(("redirect_uris",), "is missing; logins need at least one")
 
 
 def doubtful(file: File) -> Iterator[str]:

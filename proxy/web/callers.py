@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,12 +25,13 @@ from proxy.downstream import client_auth
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.features import Answer, Bearer, Caller, Endpoint, Request
-from proxy.models import Client
+from proxy.models import Client, Session
 from proxy.oidc import params as parameters
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
-from proxy.web import client_address, cookies, errors, logs, metrics, session
+from proxy.web import client_address, cookies, errors, logs, metrics
+from proxy.web import session as sessions
 from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
@@ -85,7 +87,7 @@ class Callers:
             # A cross-site POST does not bring the Lax session cookie; a GET of our own does.
             same = f"{self.issuer}{endpoint.path}?{urlencode(params)}"
             return web.Response(status=303, headers={"Location": same, **NO_STORE})
-        load = partial(session.current, request)
+        load = partial(sessions.current, request)
         secret = self._browser_secret(request)
         answer = await endpoint.handler(self._request(request, params, browser=secret, session=load))
         response = self._respond(answer)
@@ -93,9 +95,9 @@ class Callers:
             name, life = self._browser_cookie, transaction.LIFETIME
             cookies.set_cookie(response, name, answer.browser, max_age=life, same_site="None")
         if answer.sign_in is not None:
-            await session.sign_in(request, answer.sign_in)
+            await sessions.sign_in(request, answer.sign_in)
         if answer.sign_out:
-            await session.sign_out(request)
+            await sessions.sign_out(request)
         return response
 
     @property
@@ -158,6 +160,7 @@ class Callers:
         browser: str = "",
         client: Client | None = None,
         bearer: Bearer | None = None,
+        session: Callable[[], Awaitable[Session | None]] | None = None,
     ) -> Request:
         return Request(
             method=request.method,
@@ -169,7 +172,7 @@ class Callers:
             browser=browser,
             client=client,
             bearer=bearer,
-            session=lambda: session.current(request),
+            session=session,
         )
 
     def _respond(self, answer: Answer, extra: Mapping[str, str] | None = None) -> web.Response:
@@ -182,7 +185,11 @@ class Callers:
         if answer.redirect:
             return web.Response(status=303, headers={"Location": answer.redirect, **NO_STORE, **headers})
         if answer.page:
-            csp = policy(form_targets=answer.form_targets, image_sources=answer.image_sources)
+            csp = policy(
+                form_targets=answer.form_targets,
+                image_sources=answer.image_sources,
+                submits_itself=answer.submits_itself,
+            )
             return self._page(answer.page, answer.values, answer.status, {"Content-Security-Policy": csp, **headers})
         return json_response(answer.json or {}, answer.status, headers)
 

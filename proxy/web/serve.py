@@ -42,6 +42,11 @@ class Sockets:
     public: socket.socket
     internal: socket.socket | None
 
+    def close(self) -> None:
+        """Let go of them; what another process inherited stays open there."""
+        for sock in filter(None, (self.public, self.internal)):
+            sock.close()
+
 
 def main(settings: Settings, build: Build, workers: int | None = None) -> int:
     """Serve until told to stop; answers the exit status: 0, or 2 with one line for each fault.
@@ -132,7 +137,7 @@ def _many(
         return run(work(settings, build, secrets, sockets, tls, address), settings)
 
     try:
-        return Supervisor(child, count).run()
+        return Supervisor(child, count, sockets.close).run()
     finally:
         loop.run_until_complete(url.__aexit__(None, None, None))
         loop.close()
@@ -176,13 +181,11 @@ def opened(settings: Settings) -> Iterator[Sockets]:
     """The sockets of the configuration, closed at the end. Raises Misconfigured when an address is taken."""
     server = settings.server
     public = bind(server.host, server.port, "server.port")
-    with contextlib.ExitStack() as stack:
-        stack.callback(public.close)
-        internal = None
-        if server.internal_port is not None:
-            internal = bind(server.host, server.internal_port, "server.internal_port")
-            stack.callback(internal.close)
-        yield Sockets(public, internal)
+    with contextlib.closing(public):
+        internal = server.internal_port
+        inside = None if internal is None else bind(server.host, internal, "server.internal_port")
+        with contextlib.closing(Sockets(public, inside)) as sockets:
+            yield sockets
 
 
 def bind(host: str, port: int, key: str) -> socket.socket:

@@ -27,10 +27,14 @@ HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 class Supervisor:
-    """Keeps ``count`` processes running ``child``, which answers the worker's exit status."""
+    """Keeps ``count`` processes running ``child``, which answers the worker's exit status.
 
-    def __init__(self, child: Callable[[], int], count: int) -> None:
-        self._child, self._count = child, count
+    ``let_go`` closes our own copy of what the workers listen on, as soon as they are told to end: while anybody holds
+    it, the kernel goes on taking connections that nobody will answer.
+    """
+
+    def __init__(self, child: Callable[[], int], count: int, let_go: Callable[[], None]) -> None:
+        self._child, self._count, self._let_go = child, count, let_go
         self._workers: dict[int, float] = {}
         self._due: list[float] = []
         self._falls = 0
@@ -47,6 +51,8 @@ class Supervisor:
             while self._workers or (self._due and self._stopping is None):
                 self._start_due()
                 self._wait()
+                if self._stopping is not None:
+                    self._let_go()
                 self._reap()
                 self._lose_patience()
         finally:
@@ -90,6 +96,8 @@ class Supervisor:
             if pid == 0:
                 self._be_worker()
             self._workers[pid] = now
+            if self._stopping is not None:  # told to end while the worker was born
+                self._end(signal.SIGTERM)
 
     def _be_worker(self) -> NoReturn:
         status = 1
@@ -98,7 +106,7 @@ class Supervisor:
             self._unlisten()
             if sys.platform == "linux":
                 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() == self._pid:
+            if os.getppid() == self._pid and self._stopping is None:
                 status = self._child()
         except Exception as error:  # noqa: BLE001  # a worker must never run the supervisor's code after its own
             _tell("worker_crashed", reason=type(error).__name__)

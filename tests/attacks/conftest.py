@@ -43,12 +43,13 @@ class Scene:
         """A new tab that asked an application for a login."""
         return await browser.open(f"{self.apps[app].base}login?{urlencode(wishes)}")
 
-    async def answer(self, tab: Tab, name: str = "corp", **claims: Any) -> Page:
-        """The tenant ``name`` answers what the tab asks it, about the person the claims say."""
+    async def answer(self, tab: Tab, at: str = "corp", **claims: Any) -> Page:
+        """The tenant ``at`` answers what the tab asks it, about the person the claims say."""
         asked = asked_of(tab)
-        tenant, front = self.tenants[name], asked["response_type"] == "id_token"
-        body = good_claims(tenant.base, time.time(), **{"nonce": asked["nonce"], "auth_time": int(time.time()), **claims})
-        token = jws(tenant.keys[0], body)
+        tenant, front = self.tenants[at], asked["response_type"] == "id_token"
+        now = time.time()
+        said = {"nonce": asked["nonce"], "auth_time": int(now), **claims}
+        token = jws(tenant.keys[0], good_claims(tenant.base, now, **said))
         if front:
             form = urlencode({"id_token": token, "state": asked["state"]})
             return await tab.navigate(Navigation("POST", asked["redirect_uri"], form, tenant.base))
@@ -56,9 +57,9 @@ class Scene:
         query = urlencode({"code": "a-code", "state": asked["state"]})
         return await tab.navigate(Navigation("GET", f"{asked['redirect_uri']}?{query}", initiator=tenant.base))
 
-    async def log_in(self, browser: Browser, app: str = "webapp", name: str = "corp", **claims: Any) -> Page:
+    async def log_in(self, browser: Browser, app: str = "webapp", at: str = "corp", **claims: Any) -> Page:
         """The whole way."""
-        return await self.answer(await self.start(browser, app), name, **claims)
+        return await self.answer(await self.start(browser, app), at, **claims)
 
     async def who_is_in(self, browser: Browser, app: str = "webapp") -> str:
         """Whom the session of a browser names to an application, or the error that it is told."""

@@ -71,7 +71,7 @@ async def test_two_tokens_of_one_grant_have_two_names(world: World) -> None:
 @KINDS
 @pytest.mark.parametrize("wanted", [f"{ISSUER}api/v2/", "https://api.example", "https://other.example/", "", "x"])
 async def test_in_02_a_token_is_for_its_audience(world: World, audience: str | None, wanted: str) -> None:
-    """IN-02: compared as a whole string; a token for API X opens neither userinfo's neighbour nor the Management API."""
+    """IN-02: compared as a whole string; a token for API X opens nothing else of ours."""
     await refused(world.access_tokens.check(await a_token(world, audience), wanted, world.clock.now))
 
 

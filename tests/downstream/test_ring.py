@@ -111,8 +111,8 @@ class Cached:
 
 @pytest.mark.parametrize("hurry", [0, 60, PUBLISH_AHEAD, 3 * DAY], ids=lambda s: f"rotate-after-{s}")
 def test_ft_45_no_token_fails_at_a_client_that_caches(hurry: int) -> None:
-    """FT-45: over two rotations, one right after the other, clients that keep our keys for 10 minutes, behind HTTP caches
-    that keep them as long as we allow, verify every token for its whole life: 0 failures, however their times fall."""
+    """FT-45: over two rotations, one right after the other, clients that keep our keys for 10 minutes, behind HTTP
+    caches that keep them as long as we allow, verify each token for its whole life: 0 failures, however times fall."""
     life, step = 3600, 20
     begin = T + hurry
     ring = a_ring()

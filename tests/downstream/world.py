@@ -193,7 +193,7 @@ class World:
         self.keys = KeyRing(self.store, self.lifetimes.signed)
         self.access_tokens = AccessTokens(ISSUER, self.store, self.keys, self.lifetimes)
         issuer = Issuer(ISSUER, self.access_tokens)
-        self.code = AuthorizationCode(self.store, issuer, self.lifetimes)
+        self.code = AuthorizationCode(self.store, issuer, self.lifetimes, self.connections)
         self.refresh_token = RefreshToken(self.store, issuer, self.lifetimes, self.connections)
         self.authorize_endpoint = Authorize(
             ISSUER, self.clients, self.connections, self.store, self.code, self.log_in, self.keep_alive

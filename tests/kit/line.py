@@ -16,10 +16,12 @@ from tests.kit.faults import FaultProxy
 @dataclass
 class Line(FaultProxy):
     """``lose``: the far side gets the request with these bytes, its answer is lost and the connection cut. ``halt``:
-    that request and all that come after it are swallowed. Either happens once, and sets ``struck``."""
+    that request and all that come after it are swallowed. ``mute``: it gets through, and nothing after it does, nor any
+    answer. Each happens once, and sets ``struck``."""
 
     lose: bytes = b""
     halt: bytes = b""
+    mute: bytes = b""
     struck: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
 
@@ -43,18 +45,23 @@ class Line(FaultProxy):
     async def _requests(self, near_in: asyncio.StreamReader, far_out: asyncio.StreamWriter) -> None:
         while piece := await near_in.read(65536):
             self.requests += 1
-            self._strike(piece)
-            if not self.hold:
+            if self._passes(piece):
                 far_out.write(piece)
                 await far_out.drain()
 
-    def _strike(self, piece: bytes) -> None:
+    def _passes(self, piece: bytes) -> bool:
+        """Whether the far side gets ``piece``; what strikes at it, strikes now."""
+        passes = not self.hold
+        if self.mute and self.mute in piece:
+            self.mute, self.hold = b"", True
+            self.struck.set()
         if self.halt and self.halt in piece:
-            self.halt, self.hold = b"", True
+            self.halt, self.hold, passes = b"", True, False
             self.struck.set()
         if self.lose and self.lose in piece:
             self.lose, self.swallow = b"", self.swallow + 1
             self.struck.set()
+        return passes
 
 
 @asynccontextmanager
