@@ -33,6 +33,7 @@ from proxy.downstream.refresh_token import RefreshToken
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.userinfo import UserInfo
 from proxy.features import Feature, Redeem, Respond
+from proxy.oidc.errors import Unavailable
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.sealing import Seal
@@ -137,7 +138,8 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     parts = Parts(settings, store, secrets, wire)
     pages = Pages(parts.issuer, settings.tenant.name)
     callers = Callers(parts.issuer, pages, ClientAuthenticator(settings.clients), parts.access_tokens)
-    site = web.Application(middlewares=[aiohttp_session.session_middleware(SessionStorage(parts.sessions, parts.issuer))])
+    cookies = SessionStorage(parts.sessions, parts.issuer)
+    site = web.Application(middlewares=[aiohttp_session.session_middleware(cookies)])
     site[KEYS] = parts.keys
     site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
@@ -188,7 +190,9 @@ async def plugged(loaded: plugins.Plugins) -> AsyncIterator[None]:
 
 
 async def watching(keys: KeyRing) -> AsyncIterator[None]:
-    """A task that keeps the copy of the signing keys fresh as long as the site is up."""
+    """The signing keys, had before the first request if the store answers, and kept fresh as long as the site is up."""
+    with contextlib.suppress(Unavailable):
+        await keys.load(time.time())
     task = asyncio.create_task(keep_fresh(keys))
     yield
     task.cancel()
@@ -201,6 +205,6 @@ async def keep_fresh(keys: KeyRing) -> None:
     while True:
         try:
             await keys.load(time.time())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the task must live to look again
             log.warning("signing keys could not be read", extra={"reason": str(error)})
         await asyncio.sleep(KEY_CHECK)

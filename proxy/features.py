@@ -40,8 +40,9 @@ class Bearer:
 class Request:
     """One HTTP request, past the border: parameters read once, the caller known. ``now`` is seconds since the epoch.
 
-    ``browser`` is the secret of the browser's transaction cookie, empty without one. ``client`` is set for the client
-    caller, ``bearer`` for the bearer caller; ``session`` loads lazily for the browser caller (one store read at most).
+    ``browsers`` are the secrets of the browser's transaction cookies, sorted; none without a trip under way. ``client``
+    is set for the client caller, ``bearer`` for the bearer caller; ``session`` loads lazily for the browser caller (one
+    store read at most).
     """
 
     method: str
@@ -50,7 +51,7 @@ class Request:
     headers: Mapping[str, str]
     now: float
     id: str = ""
-    browser: str = ""
+    browsers: tuple[str, ...] = ()
     client: Client | None = None
     bearer: Bearer | None = None
     session: Callable[[], Awaitable[Session | None]] | None = None
@@ -68,9 +69,10 @@ class SignIn:
 class Answer:
     """What to send back: one of ``json``, ``redirect`` or ``page`` (a template's name).
 
-    ``browser`` sets the transaction cookie, ``sign_in`` and ``sign_out`` the session cookie; ``form_targets`` are the
-    origins a form on the page may lead to, besides our own; with ``submits_itself`` its first form is sent during load,
-    where scripts run. ``event`` and ``about`` are what the log says of it.
+    ``browser`` sets the transaction cookie, ``sign_in`` and ``sign_out`` the session cookie. A form of a page that
+    ``leads_away`` may end at another site; the first form of one that ``submits_itself`` is sent during load, where
+    scripts run. ``image_sources`` are the origins of a page's pictures besides our own. ``event`` and ``about`` are
+    what the log says of the answer.
     """
 
     status: int = 200
@@ -79,7 +81,7 @@ class Answer:
     page: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    form_targets: tuple[str, ...] = ()
+    leads_away: bool = False
     image_sources: tuple[str, ...] = ()
     browser: str = ""
     sign_in: SignIn | None = None

@@ -74,11 +74,12 @@ class Arrival(Feature):
     async def _take(self, request: Request) -> tuple[Transaction, Mapping[str, Any]]:
         """The transaction of this state in this browser, once; and the browser's last login."""
         state = request.params.get("state", "")
-        if not state or not request.browser:
+        browser = trips.browser_of(state, request.browsers)
+        if not browser:
             raise Shown("invalid_request", "this answer belongs to no login of this browser", reason="no_transaction")
         taken, last = await self.store.run(
-            Take(trips.transaction_key(request.browser, state), keep=trips.LIFETIME),
-            Get(trips.last_login(request.browser)),
+            Take(trips.transaction_key(browser, state), keep=trips.LIFETIME),
+            Get(trips.last_login(request.browsers[0])),
         )
         if not isinstance(taken, Taken):
             reason = "no_transaction" if taken is None else "state_reuse"
@@ -106,7 +107,7 @@ class Arrival(Feature):
             return self.refuse(asked, Refused("login_required", error.description))
         if error.reason == "keys_unavailable" and request.method == "POST":
             # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
-            await self.store.run(trips.save(request.browser, trip))
+            await self.store.run(trips.save(trips.browser_of(trip.id, request.browsers), trip))
         error.again = trips.start_again(self.issuer, trip)
         raise error
 
@@ -138,7 +139,7 @@ class Arrival(Feature):
         return replace(
             answer,
             sign_in=SignIn(cookie, self.sessions.absolute),
-            browser=request.browser,
+            browser=request.browsers[0],
             event="login",
             about={"client_id": client.client_id, "connection": connection.name, "user_id": session.user_id},
         )
@@ -156,11 +157,11 @@ class Arrival(Feature):
         ticket = Ticket.new(session.sid)
         answer, code = self.answer_for(asked, session, request.now)
         note, written, bound, *_ = await self.store.run(
-            Get(trips.last_login(request.browser)),
+            Get(trips.last_login(request.browsers[0])),
             (self.sessions.renew if same else self.sessions.begin)(session, ticket, request.now),
             Add(binding(session.user_id), {"issuer": session.issuer}, BINDING_LIFETIME),
             Touch(binding(session.user_id), BINDING_LIFETIME),
-            trips.note_login(request.browser, session),
+            trips.note_login(request.browsers[0], session),
             *((sessions.drop(before["sid"]),) if before and not same else ()),
             *code,
         )

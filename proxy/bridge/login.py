@@ -44,9 +44,9 @@ class Login(Feature):
         self, request: Request, asked: AuthorizeRequest, client: Client, session: Session | None
     ) -> Answer:
         """From the authorization endpoint: to the only connection, or to the login page. Raises ``Refused``."""
-        browser = request.browser or trips.new_browser()
+        browser = request.browsers[0] if request.browsers else trips.new_browser()
         waiting = Transaction(
-            id=trips.new_id(),
+            id=trips.new_id(browser),
             request=asked.as_value(),
             client_id=client.client_id,
             started_at=int(request.now),
@@ -78,22 +78,22 @@ class Login(Feature):
 
     async def choose(self, request: Request) -> Answer:
         """The login page, or the choice made on it. Raises ``Shown`` for a page that has ended."""
-        waiting = await self._waiting(request)
+        browser = trips.browser_of(request.params.get("tx", ""), request.browsers)
+        waiting = await self._waiting(browser, request.params.get("tx", ""))
         client = self.clients.get(waiting.client_id)
         if client is None:
             raise Shown("invalid_request", "the application is no longer registered", reason="unknown_client")
         enabled = self.enabled(client)
         name, email = request.params.get("connection"), request.params.get("email", "")
         if name and (picked := by_name(name, enabled)):
-            return await self._leave(request.browser, waiting, picked, client, request.now)
+            return await self._leave(browser, waiting, picked, client, request.now)
         if not name and (picked := by_domain(email, enabled)):
             hinted = replace(waiting, wishes=replace(waiting.wishes, login_hint=email))
-            return leaving_page(await self._leave(request.browser, hinted, picked, client, request.now), picked)
+            return leaving_page(await self._leave(browser, hinted, picked, client, request.now), picked)
         return await self._page(waiting, client, enabled, unknown=bool(name or email))
 
-    async def _waiting(self, request: Request) -> Transaction:
-        id = request.params.get("tx", "")
-        record = await self.store.get(trips.transaction_key(request.browser, id)) if id and request.browser else None
+    async def _waiting(self, browser: str, id: str) -> Transaction:
+        record = await self.store.get(trips.transaction_key(browser, id)) if browser else None
         if record is None:
             raise Shown("invalid_request", "this login page has ended, or belongs to another browser", reason="no_tx")
         return trips.from_value(record.value)
@@ -104,7 +104,7 @@ class Login(Feature):
         """To the tenant: a trip of its own, so that going back and choosing again starts another."""
         scopes = await self.plugins.request_scopes(connection, client)
         wishes = replace(waiting.wishes, scopes=scopes.values)
-        state = trips.new_id()
+        state = trips.new_id(browser)
         try:
             departure = await self.relying_party.begin(connection, wishes, state=state, now=now)
         except UpstreamError as error:

@@ -7,7 +7,6 @@ grants of clients that want that, and gives every feature the chance to say fare
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 
 from proxy.bridge import transaction as trips
 from proxy.bridge.session import drop
@@ -25,13 +24,16 @@ class Logout:
         self._clients = clients
         self._features = features
 
-    async def end(self, session: Session, browser: str) -> None:
-        """End ``session`` everywhere. Raises ``Unavailable`` when that could not be done: then it is not done."""
-        _, grants, *open_trips = await self._store.run(
-            drop(session.sid), List(grants_of_session(session.sid)), *map(List, trips.under_way(browser))
+    async def end(self, session: Session, browsers: Sequence[str]) -> None:
+        """End ``session`` everywhere, and what is under way in its browser. Raises ``Unavailable`` when that could not
+        be done: then it is not done."""
+        open_trips = [List(trips.transactions_of(browser)) for browser in browsers]
+        _, grants, *listed = await self._store.run(
+            drop(session.sid), List(grants_of_session(session.sid)), *open_trips
         )
-        known = (trips.last_login(browser),) if browser else ()
-        await self._store.drop(*known, *chain(*open_trips), *await self._doomed(grants))
+        under_way = [trip for listing in listed for trip in listing]
+        noted = [trips.last_login(browser) for browser in browsers]
+        await self._store.drop(*noted, *under_way, *await self._doomed(grants))
         for feature in self._features():
             await feature.farewell(session)
 

@@ -1,9 +1,13 @@
 """Transactions: one trip from an app to a tenant and back, tied to the browser that began it.
 
-A browser with a trip under way has one small cookie, a random secret. Its trips lie in the store under that secret and
+A browser with a trip under way has a small cookie, a random secret. Its trips lie in the store under that secret and
 their own id, so a ``state`` in another browser finds nothing (RFC 9700 4.7). Each is taken once. At most
 ``MOST_OPEN`` are kept for a browser, the oldest make room. Beside them lies what the browser's last login led to, since
 a cross-site POST does not bring the session cookie.
+
+Tabs that open in one moment, before any has its answer, each get a secret: so that none overwrites another's, the
+cookie's name ends in the secret's first characters, its *slot*, and a trip's id begins with the slot of its browser.
+All later trips go by the first of these cookies.
 """
 
 from __future__ import annotations
@@ -20,16 +24,33 @@ from proxy.store import Key, Op, Put, key
 LIFETIME = 600
 """Seconds a person has to log in at the tenant."""
 MOST_OPEN = 100
+SLOT = 4
+"""Characters of a secret that tell cookies apart; the other 39 keep it one (234 bits)."""
 
 
-def new_id() -> str:
-    """A transaction's id, which is also its ``state``: 256 random bits."""
-    return secrets.token_urlsafe(32)
+def new_id(browser: str) -> str:
+    """A transaction's id, which is also its ``state``: its browser's slot and 256 random bits."""
+    return slot(browser) + secrets.token_urlsafe(32)
 
 
 def new_browser() -> str:
     """The secret of a browser's transaction cookie: 256 random bits."""
     return secrets.token_urlsafe(32)
+
+
+def slot(secret: str) -> str:
+    """The part of a browser's secret, or of a transaction's id, that may be seen: it tells cookies apart."""
+    return secret[:SLOT]
+
+
+def is_browser(secret: str, name: str) -> bool:
+    """Whether a cookie's value is a browser's secret, and belongs to the slot ``name``."""
+    return len(secret) == 43 and slot(secret) == name
+
+
+def browser_of(id: str, browsers: tuple[str, ...]) -> str:
+    """The one of a browser's secrets that the transaction ``id`` belongs to, or empty."""
+    return next((browser for browser in browsers if slot(browser) == slot(id)), "")
 
 
 def transaction_key(browser: str, id: str) -> Key:
@@ -79,8 +100,3 @@ def from_value(value: Mapping[str, Any]) -> Transaction:
 def start_again(issuer: str, transaction: Transaction) -> str:
     """The address of ours that begins the same login anew."""
     return with_params(f"{issuer}authorize", AuthorizeRequest.from_value(transaction.request).as_params())
-
-
-def under_way(browser: str) -> tuple[Key, ...]:
-    """The indexes of what must not go on after a logout in ``browser``; none if it has no trips."""
-    return (transactions_of(browser),) if browser else ()

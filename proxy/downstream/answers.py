@@ -20,7 +20,7 @@ def send(redirect_uri: str, mode: str, fields: Mapping[str, str]) -> Answer:
     """The fields on their way to a redirect URI that was checked."""
     if mode == "form_post":
         values = {"action": redirect_uri, "fields": fields}
-        return Answer(page="form_post.html", values=values, form_targets=(redirect_uri,), submits_itself=True)
+        return Answer(page="form_post.html", values=values, leads_away=True, submits_itself=True)
     if mode == "fragment":
         return Answer(redirect=f"{redirect_uri}#{urlencode(fields, quote_via=quote)}")
     return Answer(redirect=with_params(redirect_uri, fields))

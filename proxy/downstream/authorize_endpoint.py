@@ -12,8 +12,8 @@ from proxy.downstream.authorize_rules import MODES, mode_of
 from proxy.downstream.next_step import Step, next_step
 from proxy.features import Answer, Caller, Endpoint, Feature, Request, Respond
 from proxy.models import Client, Connection, Session
-from proxy.models.connection import serves
 from proxy.models.client import STANDARD_SCOPES
+from proxy.models.connection import serves
 from proxy.oidc.errors import Refused
 from proxy.store import Op, Store
 

@@ -39,7 +39,7 @@ class RpInitiatedLogout(Feature):
     issuer: str
     clients: Mapping[str, Client]
     keys: KeyRing
-    end: Callable[[Session, str], Awaitable[None]]
+    end: Callable[[Session, Sequence[str]], Awaitable[None]]
     form_key: bytes
 
     def endpoints(self) -> Sequence[Endpoint]:
@@ -57,7 +57,7 @@ class RpInitiatedLogout(Feature):
             return self._done(target, signed_out=False)
         if not (self._is_of_session(hint, session) or self._is_confirmed(request, session)):
             return self._ask(request, hint, session)
-        await self.end(session, request.browser)
+        await self.end(session, request.browsers)
         return self._done(target, signed_out=True)
 
     def _read_hint(self, token: str, now: float) -> Hint:
@@ -107,7 +107,7 @@ class RpInitiatedLogout(Feature):
             "client": client.label if client else "",
         }
         target = self._target(request.params, hint)
-        return Answer(page="logout.html", values=values, form_targets=(target,) if target else ())
+        return Answer(page="logout.html", values=values, leads_away=bool(target))
 
     def _done(self, target: str, *, signed_out: bool) -> Answer:
         if target:

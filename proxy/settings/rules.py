@@ -13,6 +13,9 @@ from proxy.oidc.urls import is_loopback
 from proxy.settings.problems import Fault
 from proxy.settings.shape import File
 
+GATEWAY = "gateway"
+"""The client that Isthmus itself is in front of apps that speak no OpenID Connect. It may be enabled before it is used.
+"""
 ADDRESSES = (
     "discovery_url",
     "issuer",
@@ -77,7 +80,7 @@ def _plugins(file: File) -> Iterator[Fault]:
 def _connection(file: File, connection: Connection) -> Iterator[Fault]:
     options = connection.options
     for number, id in enumerate(connection.enabled_clients):
-        if id not in file.clients:
+        if id not in file.clients and id != GATEWAY:
             yield Fault(("enabled_clients", number), "names no client; add it under [[clients]], or remove it")
     if options.type == BACK and options.client_secret is None and options.token_endpoint_auth_method is None:
         remedy = 'is missing; back_channel needs it (or token_endpoint_auth_method = "none")'

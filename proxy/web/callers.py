@@ -88,12 +88,12 @@ class Callers:
             same = f"{self.issuer}{endpoint.path}?{urlencode(params)}"
             return web.Response(status=303, headers={"Location": same, **NO_STORE})
         load = partial(sessions.current, request)
-        secret = self._browser_secret(request)
-        answer = await endpoint.handler(self._request(request, params, browser=secret, session=load))
+        browsers = self._browsers(request)
+        answer = await endpoint.handler(self._request(request, params, browsers=browsers, session=load))
         response = self._respond(answer)
         if answer.browser:
-            name, life = self._browser_cookie, transaction.LIFETIME
-            cookies.set_cookie(response, name, answer.browser, max_age=life, same_site="None")
+            name = self._browser_cookies + transaction.slot(answer.browser)
+            cookies.set_cookie(response, name, answer.browser, max_age=transaction.LIFETIME, same_site="None")
         if answer.sign_in is not None:
             await sessions.sign_in(request, answer.sign_in)
         if answer.sign_out:
@@ -101,12 +101,12 @@ class Callers:
         return response
 
     @property
-    def _browser_cookie(self) -> str:
-        return cookies.cookie_name("login", self.issuer)
+    def _browser_cookies(self) -> str:
+        return f"{cookies.cookie_name('login', self.issuer)}-"
 
-    def _browser_secret(self, request: web.Request) -> str:
-        secret = cookies.of_request(request, self._browser_cookie)
-        return secret if len(secret) == 43 else ""
+    def _browsers(self, request: web.Request) -> tuple[str, ...]:
+        found = cookies.family_of_request(request, self._browser_cookies)
+        return tuple(sorted(secret for slot, secret in found.items() if transaction.is_browser(secret, slot)))
 
     def _lost_its_cookie(self, request: web.Request) -> bool:
         if request.method != "POST":
@@ -157,7 +157,7 @@ class Callers:
         request: web.Request,
         params: Params,
         *,
-        browser: str = "",
+        browsers: tuple[str, ...] = (),
         client: Client | None = None,
         bearer: Bearer | None = None,
         session: Callable[[], Awaitable[Session | None]] | None = None,
@@ -169,7 +169,7 @@ class Callers:
             headers=request.headers,
             now=self.clock(),
             id=logs.request_id(),
-            browser=browser,
+            browsers=browsers,
             client=client,
             bearer=bearer,
             session=session,
@@ -186,8 +186,8 @@ class Callers:
             return web.Response(status=303, headers={"Location": answer.redirect, **NO_STORE, **headers})
         if answer.page:
             csp = policy(
-                form_targets=answer.form_targets,
                 image_sources=answer.image_sources,
+                leads_away=answer.leads_away,
                 submits_itself=answer.submits_itself,
             )
             return self._page(answer.page, answer.values, answer.status, {"Content-Security-Policy": csp, **headers})

@@ -63,6 +63,21 @@ def of_request(request: web.BaseRequest, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def family_of_request(request: web.BaseRequest, prefix: str) -> Mapping[str, str]:
+    """The cookies of a request whose names begin with ``prefix``, tossed ones left out, by what follows in the name."""
+    headers = [raw for header, raw in request.raw_headers if header.lower() == b"cookie"]
+    start = prefix.encode("ascii")
+    names = {
+        pair.partition(b"=")[0].strip(b" \t")
+        for header in headers
+        if start in header
+        for pair in header.split(b";")
+        if pair.strip(b" \t").startswith(start)
+    }
+    values = {name.decode("ascii"): read(headers, name.decode("ascii")) for name in names if name.isascii()}
+    return {name[len(prefix) :]: value for name, value in values.items() if isinstance(value, str)}
+
+
 def set_cookie(
     response: web.StreamResponse, name: str, value: str, *, max_age: int | None, same_site: SameSite
 ) -> None:

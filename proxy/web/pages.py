@@ -10,11 +10,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jinja2
-
-from proxy.oidc.urls import origin
 
 HERE = Path(__file__).parent
 ASSETS = {"isthmus.css": "text/css", "mark.svg": "image/svg+xml", "connection.svg": "image/svg+xml"}
@@ -25,27 +22,21 @@ SUBMIT = "document.forms[0].submit()"
 SUBMIT_SOURCE = "'sha256-" + base64.b64encode(hashlib.sha256(SUBMIT.encode()).digest()).decode("ascii") + "'"
 
 
-def policy(
-    *, form_targets: Sequence[str] = (), image_sources: Sequence[str] = (), submits_itself: bool = False
-) -> str:
-    """The content security policy of a page: our own style and pictures, forms to us, and what is named. The only
-    script is the one of ``submits_itself``.
+def policy(*, image_sources: Sequence[str] = (), leads_away: bool = False, submits_itself: bool = False) -> str:
+    """The content security policy of a page: our own style, our own pictures and those named. The only script is the
+    one of ``submits_itself``.
 
-    A browser holds every redirect after a form to ``form-action``, so the addresses a form may lead to are listed.
+    Browsers hold every redirect that follows a form to ``form-action``, the redirects of other sites too. Where a form
+    ``leads_away``, to an application that may send the browser on to wherever it likes, the directive would break the
+    login; such a page has one form, and its address was checked.
     """
-    forms = " ".join(("'self'", *dict.fromkeys(map(source, form_targets))))
     images = " ".join(("'self'", *image_sources))
     script = f"script-src {SUBMIT_SOURCE}; " if submits_itself else ""
+    forms = "" if leads_away else "form-action 'self'; "
     return (
-        f"default-src 'none'; {script}style-src 'self'; img-src {images}; form-action {forms}; "
+        f"default-src 'none'; {script}style-src 'self'; img-src {images}; {forms}"
         "base-uri 'none'; frame-ancestors 'none'"
     )
-
-
-def source(url: str) -> str:
-    """``url`` as a source of a policy: its origin, or its scheme if that is an app's own (CSP Level 3 2.3.1)."""
-    scheme = urlsplit(url).scheme
-    return origin(url) if scheme in ("https", "http") else f"{scheme}:"
 
 
 class Pages:

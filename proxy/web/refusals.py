@@ -47,5 +47,7 @@ def refusal(request: web.BaseRequest, status: int, issuer: str, text: str = "") 
         response.headers["Allow"] = "GET, HEAD, POST"
     if status == 431:
         for role, same_site in cookies.SAME_SITE.items():
-            cookies.delete(response, cookies.cookie_name(role, issuer), same_site=same_site)
+            name = cookies.cookie_name(role, issuer)
+            for rest in {"", *cookies.family_of_request(request, name)}:
+                cookies.delete(response, name + rest, same_site=same_site)
     return response

@@ -48,8 +48,8 @@ async def every_page(scene: Scene) -> dict[str, Page]:
 
 
 async def test_lg_10_lg_11_no_page_holds_a_script_or_a_place_for_one(scenes: Scenes) -> None:
-    """LG-10, LG-11: no script, no handler, no inline style, no frame, no address that is code, on any page; so nothing
-    listens to messages or reads the fragment. Policy and headers say the same."""
+    """LG-10, LG-11: no script, no handler, no inline style, no frame, no address that is code, on any page that stays;
+    so nothing listens to messages or reads the fragment. Policy and headers say the same."""
     async with scenes(PAIR) as scene:
         for name, page in (await every_page(scene)).items():
             for tag, attributes in Tags(page).found:
@@ -78,9 +78,9 @@ async def test_lg_13_lg_02_a_page_says_nothing_that_the_address_dictates(scenes:
             assert text not in page.body and "555 1234" not in page.body
 
 
-@pytest.mark.parametrize("tail", ["authorize;a='b'", "authorize?url='https://evil.example/;x", "a?b=0;URL=//evil.example"])
+@pytest.mark.parametrize("tail", ["authorize;a='b'", "authorize?url='https://evil.example/;x", "a?b=0;URL=//evil"])
 async def test_lg_02_the_page_that_leaves_goes_to_the_tenant_alone(scenes: Scenes, tail: str) -> None:
-    """LG-02: quotes and semicolons in the tenant's address stay part of it: the refresh and the link are one address."""
+    """LG-02: quotes and semicolons in the tenant's address are part of it: refresh and link are one address."""
     async with scenes(PAIR) as scene:
         tenant = scene.tenants["corp"]
         tenant.document["authorization_endpoint"] = f"{tenant.base}/{tail}"

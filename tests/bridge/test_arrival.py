@@ -10,8 +10,9 @@ import pytest
 
 from proxy.bridge import transaction as trips
 from proxy.bridge.arrival import Arrival
-from proxy.bridge.session import Sessions, session_key
+from proxy.bridge.session import Sessions
 from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.grant import session_key
 from proxy.features import Answer, Request
 from proxy.models import Client, Connection, Identity, Session, Transaction, Wishes
 from proxy.oidc.errors import Shown, Unavailable, UpstreamError
@@ -21,6 +22,7 @@ from proxy.store.memory import MemoryStore
 
 NOW = 1_800_000_000.0
 BROWSER = "b" * 43
+STATE = "bbbb" + "t" * 43
 ASKED = AuthorizeRequest("webapp", "https://app.example/cb", ("openid",), state="s")
 
 
@@ -48,7 +50,7 @@ class Profiles:
     """Stands for the plugins: the claims as they are."""
 
     async def map_profile(self, connection: Connection, client: Client, claims: Mapping[str, Any]) -> Mapped:
-        return Mapped(claims, {name: "isthmus" for name in claims})
+        return Mapped(claims, dict.fromkeys(claims, "isthmus"))
 
 
 @dataclass
@@ -74,17 +76,17 @@ class World:
             Profiles(),  # type: ignore[arg-type]  # likewise
             self.connections,
             self.clients,
-            code_for,
-            lambda uri, state, error: Answer(redirect=f"{uri}?error={error.code}&state={state}"),
+            answer_for,
+            lambda asked, error: Answer(redirect=f"{asked.redirect_uri}?error={error.code}&state={asked.state}"),
         )
 
     async def trip(self, **changes: Any) -> Transaction:
-        trip = Transaction("t" * 43, ASKED.as_value(), "webapp", int(NOW), connection="corp", wishes=Wishes())
+        trip = Transaction(STATE, ASKED.as_value(), "webapp", int(NOW), connection="corp", wishes=Wishes())
         await self.store.run(trips.save(BROWSER, replace(trip, **changes)))
         return replace(trip, **changes)
 
     async def arrive(self, now: float = NOW, **changes: Any) -> Answer:
-        request = Request("GET", "/login/callback", {"state": "t" * 43, "code": "c"}, {}, now, browser=BROWSER)
+        request = Request("GET", "/login/callback", {"state": STATE, "code": "c"}, {}, now, browsers=(BROWSER,))
         return await self.arrival.arrive(replace(request, **changes))
 
     async def login(self, now: float = NOW, **changes: Any) -> Session:
@@ -96,8 +98,9 @@ class World:
         return session
 
 
-def code_for(request: AuthorizeRequest, session: Session) -> tuple[str, tuple[Op, ...]]:
-    return f"{request.redirect_uri}?code={session.sid}", (Put(key("code", session.sid), {"sid": session.sid}, 60),)
+def answer_for(asked: AuthorizeRequest, session: Session, now: float) -> tuple[Answer, tuple[Op, ...]]:
+    answer = Answer(redirect=f"{asked.redirect_uri}?code={session.sid}")
+    return answer, (Put(key("code", session.sid), {"sid": session.sid}, 60),)
 
 
 async def codes_and_sessions(world: World, session: Session) -> tuple[bool, bool]:
@@ -119,8 +122,8 @@ async def test_a_login_becomes_a_session_and_a_code() -> None:
         ({"params": {}}, "no_transaction"),
         ({"params": {"state": ""}}, "no_transaction"),
         ({"params": {"state": "unknown"}}, "no_transaction"),
-        ({"browser": ""}, "no_transaction"),
-        ({"browser": "x" * 43}, "no_transaction"),
+        ({"browsers": ()}, "no_transaction"),
+        ({"browsers": ("x" * 43,)}, "no_transaction"),
         ({"path": "/login/callback/corp"}, "wrong_callback"),
         ({"path": "/login/callback/other"}, "wrong_callback"),
     ],
@@ -246,7 +249,7 @@ async def test_a_failed_trip_says_whom_it_was_about_and_where_to_start_again() -
     with pytest.raises(UpstreamError) as refused:
         await world.arrive()
     assert refused.value.about == {"client_id": "webapp", "connection": "corp"}
-    assert refused.value.again.startswith("https://sso.example/authorize?response_type=code&client_id=webapp")
+    assert refused.value.again == trips.start_again("https://sso.example/", await world.trip())
 
 
 class Broken(MemoryStore):

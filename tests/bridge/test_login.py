@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.bridge.login import by_domain, wishes_of
@@ -39,6 +41,9 @@ def test_an_address_leads_to_the_connection_of_its_domain(email: str) -> None:
         "a@",
         "a@" + "x" * 300,
         "a@.corp.example",
+        "a@corp\uff0eexample",
+        "a@corp\u3002example",
+        "a@corp\u2024example",
     ],
 )
 def test_rp_18_odd_addresses_belong_to_nobody(email: str) -> None:
@@ -71,7 +76,5 @@ def test_rp_29_what_the_client_asks_goes_up(
     changes: dict[str, object], session: object, fresh: bool, prompt: tuple[str, ...], max_age: int | None
 ) -> None:
     """RP-29: prompt=login, max_age=0 and a session that is too old ask for a login newer than the trip."""
-    from dataclasses import replace
-
     wishes = wishes_of(replace(ASKED, **changes), session, NOW)  # type: ignore[arg-type]  # the table's columns
     assert (wishes.fresh, wishes.prompt, wishes.max_age) == (fresh, prompt, max_age)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.bridge.session import Sessions, Ticket, drop, new_sid, session_key, sessions_of_upstream, sessions_of_user
+from proxy.bridge.session import Sessions, Ticket, drop, new_sid, sessions_of_upstream, sessions_of_user
+from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
 from proxy.store.memory import MemoryStore
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
 from proxy.bridge import transaction as trips
+from proxy.downstream.authorize import AuthorizeRequest
 from proxy.models import Transaction, Wishes
 from proxy.store import Take, Taken, Used
 from proxy.store.memory import MemoryStore
 
 
-def a_trip(id: str = "") -> Transaction:
+def a_trip(id: str = "", browser: str = "mine") -> Transaction:
     return Transaction(
-        id=id or trips.new_id(),
+        id=id or trips.new_id(browser),
         request={"client_id": "webapp"},
         client_id="webapp",
         started_at=1,
@@ -53,10 +57,25 @@ async def test_cb_15_at_most_a_hundred_trips_are_open_in_a_browser() -> None:
     assert kept == list(range(400, 500))
 
 
-async def test_lo_18_a_logout_cancels_the_browsers_open_trips() -> None:
-    """LO-18: afterwards none of them can finish, and another browser's can."""
-    store, mine, theirs = MemoryStore(), a_trip(), a_trip()
-    await store.run(trips.save("mine", mine), trips.save("theirs", theirs))
-    await trips.forget(store, "mine")
-    assert await store.get(trips.transaction_key("mine", mine.id)) is None
-    assert await store.get(trips.transaction_key("theirs", theirs.id)) is not None
+def test_a_login_can_be_started_again_as_it_was_asked() -> None:
+    """The address of our authorization endpoint, with the client's own request."""
+    asked = AuthorizeRequest("webapp", "https://app.example/cb", ("openid",), state="s&t", prompt=("login",))
+    url = trips.start_again("https://sso.example/", replace(a_trip(), request=asked.as_value()))
+    assert url.startswith("https://sso.example/authorize?")
+    again = dict(parse_qsl(url.partition("?")[2]))
+    assert again.items() >= {"client_id": "webapp", "state": "s&t", "scope": "openid", "prompt": "login"}.items()
+
+
+def test_cb_15_a_trip_knows_the_cookie_of_its_browser() -> None:
+    """CB-15: the id begins as the browser's secret does, and finds that secret among several, and no other."""
+    one, two = trips.new_browser(), trips.new_browser()
+    assert trips.browser_of(trips.new_id(two), (one, two)) == two
+    assert trips.browser_of(trips.new_id(trips.new_browser()), (one, two)) == ""
+    assert trips.browser_of("", (one, two)) == "" and trips.browser_of(trips.new_id(one), ()) == ""
+
+
+def test_a_cookie_belongs_to_its_slot() -> None:
+    """A value under another slot's name, or of another length, is no browser's secret."""
+    secret = trips.new_browser()
+    assert trips.is_browser(secret, trips.slot(secret))
+    assert not trips.is_browser(secret, "xxxx") and not trips.is_browser(secret + "x", trips.slot(secret))

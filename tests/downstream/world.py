@@ -244,7 +244,7 @@ class World:
 
     def request(self, params: Mapping[str, str], method: str = "GET", **more: Any) -> Request:
         """A request as the wrappers make it."""
-        return Request(method, "/x", params, {}, self.clock.now, browser=BROWSER, session=self._current, **more)
+        return Request(method, "/x", params, {}, self.clock.now, browsers=(BROWSER,), session=self._current, **more)
 
     async def authorize(self, **changes: Any) -> Answer:
         """An authorization request, honest but for the changes."""

@@ -7,7 +7,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -18,11 +18,11 @@ from proxy.web.guard import Limits
 from tests.faults.conftest import Wholes
 from tests.kit.plain_app import BASIC, stop_at_the_app
 from tests.kit.serving_site import answered
-from tests.kit.waiting import eventually
 from tests.kit.whole import Whole
 
 QUICK = Limits(head=1.0, body=1.5, rate_after=1.0, stall=1.0, per_address=2000)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Kind = Callable[[Whole, Streams], Awaitable[None]]
 
 
 async def silent(world: Whole, streams: Streams) -> None:
@@ -55,14 +55,11 @@ async def slow_reader(world: Whole, streams: Streams) -> None:
         await asyncio.sleep(0.02)
 
 
-KINDS: tuple[Callable[[Whole, Streams], Awaitable[None]], ...] = (silent, header_drip, body_drip, slow_reader)
-
-
-EACH = {silent: 40, header_drip: 40, body_drip: 40, slow_reader: 8}
+EACH: Mapping[Kind, int] = {silent: 40, header_drip: 40, body_drip: 40, slow_reader: 8}
 """A reader that does not read costs us megabytes of answers before a buffer is full: a few are enough."""
 
 
-async def until_cut(world: Whole, kind: Callable[[Whole, Streams], Awaitable[None]]) -> float:
+async def until_cut(world: Whole, kind: Kind) -> float:
     """Be such a client until the server ends it; seconds that took."""
     began = time.monotonic()
     sock = socket.socket()
@@ -93,8 +90,8 @@ async def test_ft_53_slow_clients_are_cut_and_others_served(wholes: Wholes) -> N
     """FT-53: dozens of connections of four slow kinds are cut by their deadlines while people log in unhindered."""
     async with wholes(limits=QUICK) as world:
         await world.log_in()
-        tasks = len(asyncio.all_tasks())
-        crowd = [asyncio.create_task(until_cut(world, kind)) for kind in KINDS for _ in range(EACH[kind])]
+        before = world.open_ends()
+        crowd = [asyncio.create_task(until_cut(world, kind)) for kind in EACH for _ in range(EACH[kind])]
         logins = 0
         while not all(one.done() for one in crowd):
             async with Browser() as browser:
@@ -102,11 +99,7 @@ async def test_ft_53_slow_clients_are_cut_and_others_served(wholes: Wholes) -> N
             logins += 1
         assert logins >= 3
         assert max([await one for one in crowd]) < 20
-
-        async def gone() -> bool:
-            return len(asyncio.all_tasks()) <= tasks + 2
-
-        await eventually(gone)
+        await world.at_rest(before)
 
 
 def requests_of(world: Whole) -> list[bytes]:
@@ -141,9 +134,7 @@ async def test_ft_59_people_who_leave_leave_nothing_behind(wholes: Wholes) -> No
     async with wholes(limits=Limits(per_address=2000)) as world:
         await world.log_in()
         world.line.latency = 0.005
-        tasks = len(asyncio.all_tasks())
-        files = len(os.listdir("/proc/self/fd"))
-        kept = world.line.connections
+        before = world.open_ends()
         for _ in range(10):
             leaving = []
             for _ in range(50):
@@ -153,14 +144,7 @@ async def test_ft_59_people_who_leave_leave_nothing_behind(wholes: Wholes) -> No
             async with Browser() as browser:
                 await asyncio.gather(world.log_in(stop_at_the_app(browser)), *leaving)
         world.line.latency = 0.0
-
-        async def nothing_left() -> bool:
-            opened = 2 * (world.line.connections - kept)  # idle ones of the pool, each with the line's far side
-            same = len(os.listdir("/proc/self/fd")) <= files + 2 * opened + 4
-            idle = world.store.pool.in_use == 0 and world.line.connections == len(world.store.pool.idle)
-            return same and idle and len(asyncio.all_tasks()) <= tasks + opened + 4
-
-        await eventually(nothing_left)
+        await world.at_rest(before)
         await world.log_in()
 
 

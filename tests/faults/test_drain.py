@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -19,7 +20,9 @@ from tests.kit.waiting import eventually
 from tests.kit.whole import Command, served
 
 BEHIND_TLS = {"Host": "sso.example", "X-Forwarded-Proto": "https"}
-FORM = urlencode({"grant_type": "authorization_code", "code": "x" * 43, "redirect_uri": "https://app.example/cb"}).encode()
+FORM = urlencode(
+    {"grant_type": "authorization_code", "code": "x" * 43, "redirect_uri": "https://app.example/cb"}
+).encode()
 
 
 @dataclass
@@ -95,7 +98,8 @@ class Slow:
 async def node_for(
     directory: Path, server: Valkey, issuer: str, workers: int, headers: Mapping[str, str]
 ) -> AsyncIterator[Command]:
-    tables = {
+    """A ready node behind a proxy that ends TLS."""
+    tables: dict[str, Any] = {
         "clients": [{**CLIENT, "redirect_uris": ["https://app.example/cb"], "post_logout_redirect_uris": []}],
         "server": {"trusted_proxies": ["127.0.0.1"]},
     }

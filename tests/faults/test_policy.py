@@ -155,8 +155,8 @@ NO_STORE = {
 async def test_ft_01_ft_70_the_store_cannot_be_asked(
     channel: str, fault: Callable[[Whole], Awaitable[None]], within: float, wholes: Wholes
 ) -> None:
-    """FT-01, FT-02, FT-70: every endpoint says 503 in its caller's words, and nothing is burnt: afterwards code, refresh
-    token, transaction, session and access token are all good."""
+    """FT-01, FT-02, FT-70: every endpoint says 503 in its caller's words, and nothing is burnt: afterwards code,
+    refresh token, transaction, session and access token are all good."""
     async with scene(wholes, channel) as made:
         world = made.world
         await fault(world)
@@ -194,9 +194,9 @@ async def test_ft_33_the_keys_are_away_but_known(channel: str, wholes: Wholes) -
 async def test_ft_34_the_keys_are_away_and_not_known(
     channel: str, wholes: Wholes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FT-34: an unknown key while the key set is down is a 503 page, with one fetch for all that meet it; afterwards, on
-    the front channel, the same person's retry succeeds; on the back channel, where the tenant's code is used, the page
-    leads to a new start that does."""
+    """FT-34: an unknown key while the key set is down is a 503 page, after one fetch; afterwards, on the front channel,
+    the same person's retry succeeds; on the back channel, where the tenant's code is used, the page leads to a new
+    start that does."""
     monkeypatch.setattr("proxy.upstream.cache.PAUSE", 0.3)
     async with scene(wholes, channel, fresh_keys=True) as made:
         await keys_away(made.world)
@@ -283,3 +283,14 @@ async def test_the_signer_has_no_keys(wholes: Wholes) -> None:
         ring._ring = kept
         expected = {**WORKS, "token, code": BUSY_JSON, "readyz": "503"}
         assert told == {name: expected[name] for name in told}
+
+
+@pytest.mark.xfail(reason="the code is taken before the signer is asked", strict=True)
+async def test_no_key_costs_no_code(wholes: Wholes) -> None:
+    """Without a key to sign with, a code is refused for now and good again later."""
+    async with scene(wholes, "back_channel") as made:
+        ring = made.world.site[app.KEYS]
+        kept, ring._ring = ring._ring, ()
+        assert verdict(await made.knock("token, code")) == BUSY_JSON
+        ring._ring = kept
+        assert verdict(await made.knock("token, code")) == "200"

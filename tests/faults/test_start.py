@@ -15,7 +15,7 @@ from tests.kit.whole import command, served
 
 
 async def test_ft_27_the_store_comes_later(tmp_path: Path) -> None:
-    """FT-27: with Redis down the process stays up, alive and not ready; when Redis comes, it becomes ready by itself."""
+    """FT-27: with Redis down the process stays up, alive and not ready; when Redis comes, it becomes ready."""
     with valkey(tcp=True) as later:
         later.stop()
         async with served(tmp_path, redis=later.url) as node:
@@ -47,7 +47,7 @@ async def test_ft_27_a_tenant_that_is_down_keeps_nobody_from_starting(tmp_path: 
 BAD = {
     "an unknown key": '[tenant]\nissuer = "http://127.0.0.1:9000/"\nisuer = "x"\n',
     "no toml": "[tenant\n",
-    "plain http": '[tenant]\nissuer = "http://sso.example/"\n',
+    "a wrong type": '[tenant]\nissuer = "http://127.0.0.1:9000/"\n[server]\nport = "x"\n',
 }
 
 

@@ -118,21 +118,12 @@ async def crowd(world: Whole, people: int) -> tuple[list[Told], float]:
     return told, time.monotonic() - began
 
 
-async def at_rest(world: Whole, tasks: int) -> None:
-    """Wait until nothing is left over: no task, no connection in use."""
-
-    async def is_so() -> bool:
-        return world.store.pool.in_use == 0 and len(asyncio.all_tasks()) <= tasks
-
-    await eventually(is_so)
-
-
 async def test_ft_02_two_hundred_at_a_black_hole(wholes: Wholes) -> None:
     """FT-02: with a silent store two hundred requests are all 503 within their deadline, on one pool of sockets, and
     leave no task behind; when it speaks again, all is well."""
     async with wholes(limits=MANY) as world:
         await world.log_in()
-        tasks = len(asyncio.all_tasks())
+        before = world.open_ends()
         world.line.hold = True
         told, seconds = await crowd(world, 200)
         assert Counter(t.status for t in told) == {503: 200}
@@ -141,7 +132,7 @@ async def test_ft_02_two_hundred_at_a_black_hole(wholes: Wholes) -> None:
         assert world.line.connections <= 64
         world.line.hold = False
         world.line.cut()
-        await at_rest(world, tasks + 2)
+        await world.at_rest(before)
         await world.log_in()
 
 
@@ -150,7 +141,7 @@ async def test_ft_13_the_pool_is_exhausted(wholes: Wholes) -> None:
     meanwhile, and well again as soon as the store is."""
     async with wholes(limits=MANY) as world:
         await world.log_in()
-        tasks = len(asyncio.all_tasks())
+        before = world.open_ends()
         world.line.latency = 1.0
         load = asyncio.create_task(crowd(world, 500))
         health = await world.app.ask("healthz")
@@ -164,5 +155,5 @@ async def test_ft_13_the_pool_is_exhausted(wholes: Wholes) -> None:
             return (await world.app.userinfo("x" * 43)).status == 401
 
         await eventually(well, within=3)
-        await at_rest(world, tasks + 2)
+        await world.at_rest(before)
         await world.log_in()

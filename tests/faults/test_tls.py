@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -34,7 +35,7 @@ async def test_a_login_over_tls(channel: str, tmp_path: Path, server: Valkey) ->
     async with moody(theirs) as tenant, Browser(trust) as browser:
         async with PlainApp(f"https://127.0.0.1:{port}/", tls=trust) as app:
             tenant.know(app.issuer)
-            tables = {
+            tables: dict[str, Any] = {
                 "connections": [connection("corp", tenant.issuer, channel)],
                 "clients": [CLIENT],
                 "server": {"tls_cert": cert, "tls_key": key, "trust": [ca]},

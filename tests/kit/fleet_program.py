@@ -35,7 +35,8 @@ class Forked:
 @asynccontextmanager
 async def forked(directory: Path, issuer: str, redis: Sequence[str], **tables: Any) -> AsyncIterator[list[Forked]]:
     """A ready node for each address of the store. What they write is in ``fleet.log``."""
-    ports, files, environ = [free_port() for _ in redis], [], {}
+    ports, files = [free_port() for _ in redis], []
+    environ: dict[str, str] = {}
     for port, url in zip(ports, redis, strict=True):
         file, needed = configure(directory, issuer, port, {**tables, "redis": {"url": url}})
         files.append(str(file))

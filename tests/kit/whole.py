@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -33,7 +32,7 @@ from proxy.web.worker import can_sign
 from tests.kit.isthmus import OWN_SECRET, borrow_keys, configure, connection, lend_keys
 from tests.kit.line import Line, line
 from tests.kit.moody import Moody, moody
-from tests.kit.plain_app import CLIENT, PlainApp, Told, Trip, arrived, stop_at_the_app
+from tests.kit.plain_app import CLIENT, PlainApp, Trip, arrived, stop_at_the_app
 from tests.kit.valkey import Valkey, free_port
 from tests.kit.waiting import eventually
 
@@ -61,6 +60,21 @@ class Whole:
     def issuer(self) -> str:
         """Isthmus."""
         return self.app.issuer
+
+    def open_ends(self) -> tuple[int, int, int]:
+        """Tasks, files and store connections in use, but for what kept connections to store and tenant need: both ends
+        and the line between them are in this process."""
+        near, far = self.line.connections, self.tenant.line.connections
+        tasks = len(asyncio.all_tasks()) - 2 * near - 3 * far
+        return tasks, len(os.listdir("/proc/self/fd")) - 3 * near - 4 * far, self.store.pool.in_use
+
+    async def at_rest(self, before: tuple[int, int, int]) -> None:
+        """Wait until no more is open than there was ``before``."""
+
+        async def is_so() -> bool:
+            return all(now <= then for now, then in zip(self.open_ends(), before, strict=True))
+
+        await eventually(is_so)
 
     async def log_in(self, browser: Browser | None = None, **wishes: str) -> Login:
         """A whole login, up to the tokens."""
@@ -98,9 +112,7 @@ class Login:
 
 
 @asynccontextmanager
-async def whole(
-    directory: Path, server: Valkey, channel: str = "back_channel", **serving: Any
-) -> AsyncIterator[Whole]:
+async def whole(directory: Path, server: Valkey, channel: str = "back_channel", **serving: Any) -> AsyncIterator[Whole]:
     """A node in this process. ``serving``: fields of ``runner.Serving``."""
     async with line(server.socket_path) as way, moody() as tenant, Browser() as browser:
         with closing(listen()) as sock:
@@ -130,7 +142,7 @@ async def whole(
 
 @dataclass
 class Command:
-    """A running ``isthmus`` command. What it writes goes to files."""
+    """A running ``isthmus`` command. What it writes goes to files; ``config`` and ``environ`` are what it was given."""
 
     process: asyncio.subprocess.Process
     out: Path
@@ -138,6 +150,8 @@ class Command:
     port: int = 0
     scheme: str = "http"
     headers: Mapping[str, str] = field(default_factory=dict)
+    config: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -210,15 +224,5 @@ async def served(
     file, environ = configure(directory, issuer, port, tables)
     words = ("serve", "--config", str(file), "--workers", str(workers))
     async with command(directory, *words, environ=environ) as running:
-        running.port = port
+        running.port, running.config, running.environ = port, str(file), environ
         yield running
-
-
-def host_of(issuer: str) -> str:
-    """The Host value of an issuer."""
-    return urlsplit(issuer).netloc
-
-
-async def answers(told: Told) -> bool:
-    """Whether anything came back."""
-    return told.status > 0

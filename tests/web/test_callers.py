@@ -47,7 +47,10 @@ ENDPOINTS = [
     Endpoint(f"{caller.name.lower()}/{name}", ("GET", "POST"), caller, handler)
     for caller in (Caller.ANYONE, Caller.BROWSER, Caller.CLIENT)
     for name, handler in (("echo", echo), ("fail", fail))
-] + [Endpoint("authorize", ("GET", "POST"), Caller.BROWSER, echo), Endpoint("userinfo", ("GET", "POST"), Caller.BEARER, echo)]
+] + [
+    Endpoint("authorize", ("GET", "POST"), Caller.BROWSER, echo),
+    Endpoint("userinfo", ("GET", "POST"), Caller.BEARER, echo),
+]
 
 
 @pytest.fixture

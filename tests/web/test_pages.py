@@ -62,6 +62,12 @@ def test_the_policy_names_where_a_form_and_a_picture_may_come_from() -> None:
     assert "img-src 'self' https://cdn.example;" in text
 
 
+def test_an_app_with_a_scheme_of_its_own_is_named_by_it() -> None:
+    """RFC 8252 7.1: a logout form may lead to ``com.example.app:/bye``; as an origin the browser would not know it."""
+    text = policy(form_targets=("com.example.app:/bye", "com.example.app://host/bye"))
+    assert "form-action 'self' com.example.app:;" in text
+
+
 def test_no_page_has_inline_style_or_script() -> None:
     """What the policy would block is not there to begin with."""
     for page in (login(), PAGES.render("logged_out.html", {})):

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 
 import aiohttp_session
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 
-from proxy.bridge.session import Sessions, Ticket
-from proxy.features import SignIn
+from proxy.bridge.session import Sessions, Ticket, drop
+from proxy.downstream.access_token import AccessTokens
+from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.downstream.grant import Lifetimes, session_key
+from proxy.downstream.keys import KeyRing
+from proxy.features import Answer, Caller, Endpoint, Request, SignIn
 from proxy.store.memory import MemoryStore
 from proxy.web import cookies, session
+from proxy.web.callers import Callers
+from proxy.web.pages import Pages
 from proxy.web.session import SessionStorage
 from tests.bridge.test_session import CORP, NOW, a_session
 
@@ -79,7 +88,7 @@ async def test_lo_07_deletion_repeats_the_flags(site: Site) -> None:
     """LO-07: without Secure a browser keeps a __Host- cookie."""
     async with site.get("/out") as response:
         (line,) = response.headers.getall("Set-Cookie")
-    assert line.startswith(f'{NAME}="";') or line.startswith(f"{NAME}=;")
+    assert line.startswith((f'{NAME}="";', f"{NAME}=;"))
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=Lax", "Max-Age=0"} <= set(line.split("; "))
 
 
@@ -118,9 +127,61 @@ async def test_se_06_se_07_se_09_only_one_exact_cookie_counts(
 
 async def test_lo_05_the_old_cookie_opens_nothing_after_the_session_was_dropped(site: Site, world: World) -> None:
     """LO-05: the record is gone, not emptied."""
-    from proxy.bridge.session import drop, session_key
-
     await world.store.run(drop(world.session.sid))
     async with site.get("/who", headers={"Cookie": f"{NAME}={world.ticket.cookie}"}) as response:
         assert await response.text() == "nobody"
     assert await world.store.get(session_key(world.session.sid)) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(json={}), Answer(redirect="https://app.example/"), Answer(page="logged_out.html")],
+    ids=["json", "redirect", "page"],
+)
+async def test_se_22_no_answer_of_a_feature_loses_a_change_of_the_session(world: World, answer: Answer) -> None:
+    """SE-22: aiohttp-session does not save for answers that stream; a feature cannot make one, and every kind it can
+    make carries the cookie of a session that began, or the deletion of one that ended."""
+    for change, marks in (
+        ({"sign_in": SignIn(world.ticket.cookie, 500)}, f"{NAME}={world.ticket.cookie};"),
+        ({"sign_out": True}, "Max-Age=0"),
+    ):
+        given = replace(answer, **change)
+
+        async def handler(request: Request, given: Answer = given) -> Answer:
+            return given
+
+        app = web.Application(middlewares=[aiohttp_session.session_middleware(SessionStorage(world.sessions, ISSUER))])
+        keys = KeyRing(world.store)
+        tokens = AccessTokens(ISSUER, world.store, keys, Lifetimes())
+        callers = Callers(ISSUER, Pages(ISSUER, "Acme"), ClientAuthenticator({}), tokens)
+        app.router.add_get("/", callers.wrap(Endpoint("", ("GET",), Caller.BROWSER, handler)))
+        async with TestClient(TestServer(app)) as site, site.get("/", allow_redirects=False) as response:
+            assert marks in response.headers["Set-Cookie"]
+
+
+async def test_se_22_a_change_after_the_answer_began_is_an_error(world: World) -> None:
+    """SE-22: it is not lost in silence: the request fails."""
+
+    async def late(request: web.Request) -> web.Response:
+        response = web.Response(text="begun")
+        await response.prepare(request)
+        await session.sign_out(request)
+        return response
+
+    world.app.router.add_get("/late", late)
+    failed: list[str] = []
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except RuntimeError as error:
+            failed.append(str(error))
+            raise
+
+    world.app.middlewares.insert(0, watch)
+    async with TestClient(TestServer(world.app)) as site:
+        with suppress(ClientError):
+            async with site.get("/late") as response:
+                await response.read()
+    assert failed == ["Cannot save session data into prepared response"]
