@@ -41,8 +41,9 @@ async def test_discovery_names_exactly_what_works(tmp_path: Path) -> None:
     assert document["issuer"] == issuer
     assert 404 not in statuses.values()
     assert {name for name in document if name.endswith(("_endpoint", "_uri"))} == ENDPOINTS
-    assert set(document["grant_types_supported"]) == {"authorization_code", "refresh_token"}
-    assert document["response_types_supported"] == ["code"]
+    assert set(document["grant_types_supported"]) == {"authorization_code", "implicit", "refresh_token"}
+    assert document["response_types_supported"] == ["code", "id_token"]
+    assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
 

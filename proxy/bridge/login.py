@@ -90,7 +90,7 @@ class Login(Feature):
         if not name and (picked := by_domain(email, enabled)):
             hinted = replace(waiting, wishes=replace(waiting.wishes, login_hint=email))
             return leaving_page(await self._leave(browser, hinted, picked, client, request.now), picked)
-        return await self._page(waiting, client, enabled, unknown=bool(name or email))
+        return await self._page(waiting, client, enabled, typed=email, unknown=bool(name or email))
 
     async def _waiting(self, browser: str, id: str) -> Transaction:
         record = await self.store.get(trips.transaction_key(browser, id)) if browser else None
@@ -124,7 +124,7 @@ class Login(Feature):
         return Answer(redirect=departure.url, browser=browser)
 
     async def _page(
-        self, waiting: Transaction, client: Client, enabled: tuple[Connection, ...], *, unknown: bool
+        self, waiting: Transaction, client: Client, enabled: tuple[Connection, ...], *, typed: str, unknown: bool
     ) -> Answer:
         shown = (c for c in enabled if c.show_as_button)
         buttons = await asyncio.gather(*(self._button(waiting, c, client) for c in shown))
@@ -135,7 +135,7 @@ class Login(Feature):
             "tx": waiting.id,
             "identifier_first": any(c.options.domain_aliases for c in enabled),
             "unknown": unknown,
-            "email": waiting.wishes.login_hint if "@" in waiting.wishes.login_hint else "",
+            "email": typed or (waiting.wishes.login_hint if "@" in waiting.wishes.login_hint else ""),
         }
         return Answer(page="login.html", values=values, image_sources=tuple(sorted(icons)))
 

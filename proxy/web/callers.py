@@ -5,7 +5,7 @@
     client   form or JSON, the client authenticated, no-store       errors as JSON with the OAuth code
     bearer   our access token checked                               errors in WWW-Authenticate
 
-Parameters come from one place: the query for GET, the body for POST (RFC 6749 3.1, 3.2).
+``bodies`` reads the parameters.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.features import Answer, Bearer, Caller, Endpoint, Request
 from proxy.models import Client, Session
 from proxy.oidc import params as parameters
-from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
+from proxy.oidc.errors import ProtocolError, Refused, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
 from proxy.web import client_address, cookies, errors, logs, metrics
 from proxy.web import session as sessions
+from proxy.web.bodies import NO_TOKEN, bearer_token, form_or_json, one_place
 from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
 compact = json.JSONEncoder(separators=(",", ":")).encode
-FORM = "application/x-www-form-urlencoded"
 BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout")
 """Endpoints that other sites may POST a browser to, and that need its session."""
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -225,9 +225,6 @@ class Callers:
         return json_response(errors.as_json(told), told.status, headers)
 
 
-NO_TOKEN = "missing_token"
-
-
 def note(error: Exception) -> errors.Outcome:
     """Log an error once, with its reason and whom it is about; a bug with its traceback."""
     told = errors.outcome(error)
@@ -243,68 +240,3 @@ def note(error: Exception) -> errors.Outcome:
 def json_response(body: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
     """JSON as compact as it can be."""
     return web.Response(body=compact(body).encode(), status=status, content_type="application/json", headers=headers)
-
-
-async def one_place(request: web.Request) -> Params:
-    """The query of a GET, or the form of a POST that has no query. Raises ``Shown``."""
-    query = request.raw_path.partition("?")[2]
-    if request.method != "POST":
-        return parameters.parse(query)
-    if query:
-        raise Shown("invalid_request", "parameters stand in the address and in the body", reason="two_places")
-    return parameters.parse(await read_form(request)) if request.body_exists else {}
-
-
-async def form_or_json(request: web.Request) -> Params:
-    """The body of a POST by a client: a form, or a JSON object whose values are strings or null, as Auth0's SDKs send
-    (RFC 6749 3.2). Raises ``Refused``."""
-    try:
-        if request.content_type == "application/json":
-            return parameters.once(strings(await read_text(request)))
-        return parameters.parse(await read_form(request))
-    except Shown as error:
-        raise Refused(error.code, error.description, reason=error.reason, status=error.status) from None
-
-
-async def read_form(request: web.Request) -> str:
-    """The body as the text of a form. Raises ``Shown``."""
-    if request.content_type != FORM:
-        raise Shown("invalid_request", f"the body must be {FORM}", reason="content_type", status=415)
-    return await read_text(request)
-
-
-async def read_text(request: web.Request) -> str:
-    """The body as ASCII text or UTF-8, whatever charset is claimed. Raises ``Shown``."""
-    try:
-        return (await request.read()).decode("utf-8")
-    except UnicodeDecodeError:
-        raise Shown("invalid_request", "the body is not UTF-8", reason="malformed") from None
-
-
-def strings(text: str) -> list[tuple[str, str]]:
-    """The members of a JSON object of strings, doubles and all. Raises ``Shown``."""
-    try:
-        pairs = json.loads(text, object_pairs_hook=list)
-    except (ValueError, RecursionError):
-        raise Shown("invalid_request", "the body is not JSON", reason="malformed") from None
-    well_formed = isinstance(pairs, list) and text.lstrip().startswith("{") and len(pairs) <= parameters.MOST_FIELDS
-    if not well_formed or not all(value is None or isinstance(value, str) for _, value in pairs):
-        raise Shown("invalid_request", "the body must be a JSON object of strings", reason="malformed")
-    return [(name, value or "") for name, value in pairs]
-
-
-def bearer_token(request: web.Request, params: Params) -> str:
-    """The access token, from the header or the form, never the query, and never twice (RFC 6750 2). Raises
-    ``Refused``."""
-    headers = request.headers.getall("Authorization", [])
-    in_form = params.get("access_token", "") if request.method == "POST" else ""
-    if request.method != "POST" and "access_token" in params:
-        raise Refused("invalid_request", "an access token does not belong in an address", reason="token_in_url")
-    if len(headers) + bool(in_form) > 1:
-        raise Refused("invalid_request", "the access token is given twice", reason="two_tokens")
-    if in_form:
-        return in_form
-    scheme, _, token = (headers[0] if headers else "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Refused(NO_TOKEN, "an access token is needed", status=401)
-    return token.strip()

@@ -36,6 +36,7 @@ TENANT_TEXTS: Mapping[int, tuple[str, str]] = {
     503: ("The login service is busy", "Please wait a moment and try again."),
     504: ("The login service does not answer", "Please wait a moment and try again."),
 }
+CUT_OFF = ("The login service cannot be reached", "Please try again later, or log in another way if you can.")
 DENIED = ("The login was not completed", "Your login service did not let you in, or you stopped on the way.")
 DENIALS = frozenset({"access_denied", "login_required", "interaction_required", "consent_required"})
 
@@ -65,10 +66,15 @@ def sentence(text: str) -> str:
 
 
 def _upstream(error: UpstreamError) -> Outcome:
-    title, text = DENIED if error.code in DENIALS else TENANT_TEXTS.get(error.status, TENANT_TEXTS[400])
+    title, text = TENANT_TEXTS.get(error.status, TENANT_TEXTS[400])
+    if error.code in DENIALS:
+        title, text = DENIED
+    elif error.reason in ("unreachable", "blocked"):
+        title, text = CUT_OFF
     retry = {"Retry-After": "5"} if error.status in (503, 504) else {}
-    detail = printable(error.description)
-    return Outcome(error.status, error.code, detail, title, text, error.reason, retry, detail, error.again)
+    said = printable(error.description)
+    detail = said if error.status == 400 else ""  # the rest is said already, in better words
+    return Outcome(error.status, error.code, said, title, text, error.reason, retry, detail, error.again)
 
 
 def unavailable(seconds: int, reason: str) -> Outcome:

@@ -65,6 +65,18 @@ async def test_cb_15_one_person_in_many_tabs_at_once_has_one_session(scenes: Sce
         assert statuses == [401] * 3
 
 
+@pytest.mark.parametrize("people", [["ada"] * 5, ["ada", "bob", "ada"]])
+async def test_cb_15_tabs_that_open_at_once_in_a_fresh_browser_arrive(scene: Scene, people: list[str]) -> None:
+    """CB-15: none had a cookie when it asked; no tab's overwrites another's, and one session is left in the end."""
+    browser, app = await scene.browser(), scene.apps["webapp"]
+    tabs = await asyncio.gather(*(scene.start(browser) for _ in people))
+    for tab, person in zip(tabs, people, strict=True):
+        assert (await scene.answer(tab, sub=person)).text == f"hello oidc|corp|{person}"
+    assert await scene.who_is_in(browser) == f"hello oidc|corp|{people[-1]}"
+    alive = [a for a in app.arrived if (await asyncio.to_thread(app.userinfo, a.tokens)).status_code == 200]
+    assert {a.claims["sid"] for a in alive} == {app.last.claims["sid"]}
+
+
 class Sluggish(MemoryStore):
     """Holds the next write of an answer to an application that has a session, until it is let go."""
 

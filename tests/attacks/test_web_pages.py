@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import pytest
@@ -89,6 +91,22 @@ async def test_lg_02_the_page_that_leaves_goes_to_the_tenant_alone(scenes: Scene
         (refresh,) = [a["content"] for tag, a in Tags(page).found if tag == "meta" and "http-equiv" in a]
         (link,) = [a["href"] for tag, a in Tags(page).found if tag == "a"]
         assert refresh == f"0; url={link}" and link is not None and link.startswith(f"{tenant.base}/{tail}")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_lg_02_the_page_that_posts_back_holds_one_known_script(scene: Scene, text: str) -> None:
+    """LG-02, AZ-22: ``response_mode=form_post`` with script in ``state``: it arrives as it was, in a field, and the
+    only script of the page is the one that its policy names by hash."""
+    browser = await scene.browser()
+    await scene.log_in(browser, sub="ada")
+    browser.script = False
+    asked = {**dict(parse_qsl(await scene.asks(response_mode="form_post"))), "state": text}
+    page = (await browser.open(f"{scene.node.issuer}authorize?{urlencode(asked)}")).page
+    assert page.forms[0].action == asked["redirect_uri"] and dict(page.forms[0].fields)["state"] == text
+    script = page.body.partition("<script>")[2].partition("</script>")[0]
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert page.body.count("<script") == 1 and f"script-src 'sha256-{known}';" in page.policy
+    assert not [a for _, attributes in Tags(page).found for a in attributes if a.startswith("on")]
 
 
 async def test_se_15_our_own_forms_need_a_token_of_this_session(scene: Scene) -> None:

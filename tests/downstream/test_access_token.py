@@ -16,7 +16,7 @@ from proxy.downstream.keys import KeyRing
 from proxy.features import Bearer
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Get, Put
-from proxy.web.callers import NO_TOKEN, bearer_token
+from proxy.web.bodies import NO_TOKEN, bearer_token
 from tests.downstream.test_grant import a_grant
 from tests.downstream.world import API, ISSUER, FailingStore, World, a_session, payload
 from tests.kit.tenant import signer

@@ -17,12 +17,14 @@ from proxy.store import Add, Get, Op, Put, Take
 from tests.downstream.world import (
     CALLBACK,
     CHALLENGE,
+    CORP,
     NOW,
     VERIFIER,
     FailingStore,
     World,
     a_session,
     payload,
+    told,
 )
 
 
@@ -137,7 +139,7 @@ async def test_tk_21_other_secrets_are_no_codes(world: World) -> None:
 async def test_tk_27_a_code_ends_with_its_session(world: World) -> None:
     """TK-27: log out after the code, redeem it: invalid_grant, no grant, no token, offline or not."""
     code = await world.new_code(scope="openid offline_access")
-    await world.end(a_session(), "")
+    await world.end(a_session(), ())
     assert await refused(world.redeem(code)) == "session_ended"
     for listed in await world.store.list(grants_of_session(a_session().sid)):
         assert await world.store.get(listed) is None
@@ -191,6 +193,30 @@ async def test_a_code_dies_after_its_minute(world: World) -> None:
     assert await refused(world.redeem(late)) == "unknown_code"
 
 
+@pytest.mark.parametrize("enabled", [None, ["other"]], ids=["connection-gone", "client-not-enabled"])
+async def test_rp_21_tk_17_a_code_of_a_disabled_connection_buys_nothing(
+    world: World, enabled: list[str] | None
+) -> None:
+    """RP-21, TK-17: whether the client may still use the connection is asked again at the token endpoint; the code is
+    burnt all the same."""
+    code = await world.new_code(scope="openid offline_access")
+    if enabled is None:
+        del world.connections["corp"]
+    else:
+        world.connections["corp"] = CORP.model_copy(update={"enabled_clients": tuple(enabled)})
+    assert await refused(world.redeem(code)) == "connection_disabled"
+    assert await world.store.list(grants_of_session(a_session().sid)) == ()
+    world.connections["corp"] = CORP
+    assert await refused(world.redeem(code)) == "code_reuse"
+
+
+async def test_a_code_may_be_posted(world: World) -> None:
+    """Form Post Response Mode 2: code, state and iss as hidden fields, and the code is as good as any."""
+    mode, fields = told(await world.authorize(response_mode="form_post"))
+    assert mode == "form_post" and fields.keys() == {"code", "state", "iss"}
+    assert "access_token" in await world.redeem(fields["code"])
+
+
 async def test_a_missing_code_is_an_invalid_request(world: World) -> None:
     """RFC 6749 5.2: a parameter that is missing is not a grant that is bad."""
     await refused(world.redeem(""), "invalid_request")
@@ -201,8 +227,8 @@ def test_az_34_ten_thousand_codes(world: World) -> None:
     request = AuthorizeRequest("webapp", CALLBACK, state="s", nonce="n", challenge=CHALLENGE)
     codes = set()
     for _ in range(10_000):
-        url, (write,) = world.code.answer(request, a_session())
-        code = url.partition("code=")[2].partition("&")[0]
+        answer, (write,) = world.code.respond(request, a_session(), NOW)
+        code = answer["code"]
         assert isinstance(write, Put) and write.ttl <= 60
         assert write.key == code_key(code) and code not in str(write)
         codes.add(code)

@@ -6,11 +6,23 @@ from typing import Any
 
 import pytest
 
-from proxy.downstream.authorize_rules import check_rules
+from proxy.downstream.authorize_rules import MODES, check_rules, mode_of
+from proxy.models.client import RESPONSE_TYPES
 from proxy.oidc import params as parameters
 from proxy.oidc.errors import Refused, Shown
-from tests.downstream.world import CALLBACK, ISSUER, SPA, WEBAPP, World, answer_params, asked
-from tests.spec.authorize import REFUSED
+from tests.downstream.world import (
+    CALLBACK,
+    FRONT,
+    ISSUER,
+    SPA,
+    WEBAPP,
+    World,
+    answer_params,
+    asked,
+    asked_front,
+    told,
+)
+from tests.spec.authorize import REFUSED, REFUSED_IMPLICIT
 
 
 @pytest.mark.parametrize(("change", "error", "section"), REFUSED.values(), ids=REFUSED)
@@ -19,18 +31,65 @@ async def test_what_breaks_a_rule_is_told_to_the_client(
 ) -> None:
     """AZ-10, AZ-13, AZ-14, AZ-15, AZ-19, AZ-30: each rule answers with its error, state and iss; nothing is begun."""
     answer = await world.authorize(**change)
-    told = answer_params(answer.redirect)
+    heard = answer_params(answer.redirect)
     assert answer.redirect.startswith(f"{CALLBACK}?"), section
-    assert (told["error"], told["iss"]) == (error, ISSUER)
-    assert told.get("state") == (change.get("state", "st-1") if len(change.get("state", "")) <= 2048 else None)
-    assert set(told) <= {"error", "error_description", "state", "iss"}
+    assert (heard["error"], heard["iss"]) == (error, ISSUER)
+    assert heard.get("state") == (change.get("state", "st-1") if len(change.get("state", "")) <= 2048 else None)
+    assert set(heard) <= {"error", "error_description", "state", "iss"}
     assert world.went == [] and not answer.browser
+
+
+@pytest.mark.parametrize(("change", "error", "section"), REFUSED_IMPLICIT.values(), ids=REFUSED_IMPLICIT)
+async def test_what_breaks_a_rule_of_an_id_token_is_told_in_the_fragment(
+    world: World, change: dict[str, Any], error: str, section: str
+) -> None:
+    """AZ-10 (OAuth Multiple Response Types 5): an ID token's errors travel where it would have; nothing is issued."""
+    answer = await world.authorize_front(**change)
+    mode, heard = told(answer)
+    assert (mode, heard["error"], heard["iss"]) == ("fragment", error, ISSUER), section
+    assert set(heard) <= {"error", "error_description", "state", "iss"}
+    assert world.went == [] and not answer.browser
+
+
+@pytest.mark.parametrize("change", [{"response_type": "id_token", "nonce": None}, {"scope": 'openid "'}])
+async def test_an_error_is_posted_to_who_asked_for_that(world: World, change: dict[str, Any]) -> None:
+    """Form Post Response Mode 2: an error travels as the answer would have."""
+    ask = world.authorize_front if "response_type" in change else world.authorize
+    mode, heard = told(await ask(response_mode="form_post", **change))
+    assert (mode, heard["state"], heard["iss"]) == ("form_post", "st-1", ISSUER) and heard["error"]
+
+
+@pytest.mark.parametrize(
+    ("params", "mode"),
+    [
+        ({}, "query"),
+        ({"response_type": "code"}, "query"),
+        ({"response_type": "code", "response_mode": "form_post"}, "form_post"),
+        ({"response_type": "code", "response_mode": "fragment"}, "query"),
+        ({"response_type": "id_token"}, "fragment"),
+        ({"response_type": "id_token", "response_mode": "form_post"}, "form_post"),
+        ({"response_type": "id_token", "response_mode": "query"}, "fragment"),
+        ({"response_type": "token", "response_mode": "fragment"}, "query"),
+    ],
+)
+def test_which_way_an_answer_goes(params: dict[str, str], mode: str) -> None:
+    """AZ-10: the asked mode if the response type has it, else the type's own; an ID token is never in a query."""
+    assert mode_of(params) == mode
+
+
+def test_every_response_type_has_its_grant() -> None:
+    """The types we answer are those a client can register (RFC 7591 2.1)."""
+    assert MODES.keys() == RESPONSE_TYPES.keys()
 
 
 def test_an_honest_request_breaks_no_rule() -> None:
     """The table above differs from this one request by one parameter each."""
     check_rules(asked(), WEBAPP)
     check_rules(asked(client_id="spa"), SPA)
+    for mode in (None, "query", "form_post"):
+        check_rules(asked(response_mode=mode), WEBAPP)
+    for mode in (None, "fragment", "form_post"):
+        check_rules(asked_front(response_mode=mode), FRONT)
 
 
 @pytest.mark.parametrize("change", [{"response_types": ()}, {"grant_types": ("refresh_token",)}], ids=["type", "grant"])
@@ -38,6 +97,16 @@ def test_az_10_code_is_refused_to_a_client_that_may_not_use_it(change: dict[str,
     """AZ-10: a client uses what it registered, nothing else (RFC 7591 2)."""
     with pytest.raises(Refused) as caught:
         check_rules(asked(), WEBAPP.model_copy(update=change))
+    assert caught.value.code == "unauthorized_client"
+
+
+@pytest.mark.parametrize(
+    "change", [{"response_types": ("code",)}, {"grant_types": ("authorization_code",)}], ids=["type", "grant"]
+)
+def test_az_10_an_id_token_is_refused_to_a_client_that_may_not_have_it(change: dict[str, Any]) -> None:
+    """AZ-10: without the implicit grant, or the response type, there is no ID token from here (RFC 7591 2.1)."""
+    with pytest.raises(Refused) as caught:
+        check_rules(asked_front(), FRONT.model_copy(update=change))
     assert caught.value.code == "unauthorized_client"
 
 

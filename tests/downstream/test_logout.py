@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +80,7 @@ async def test_lo_01_an_address_that_is_not_registered_is_never_gone_to(world: W
     named = {"hint": {"id_token_hint": await hint_of(world)}, "client_id": {"client_id": "webapp"}, "neither": {}}[how]
     answer = await knock(world, post_logout_redirect_uri=target, state="s", **named)
     if how != "hint":
-        assert (answer.page, answer.form_targets, world.ended) == ("logout.html", (), [])
+        assert (answer.page, answer.leads_away, world.ended) == ("logout.html", False, [])
         answer = await confirm(world, answer)
     assert (answer.redirect, answer.page, answer.sign_out) == ("", "logged_out.html", True)
     assert world.ended == [a_session().sid]
@@ -96,7 +97,7 @@ async def test_lo_01_hint_and_client_id_must_agree(world: World) -> None:
 async def test_lo_01_without_a_hint_the_client_id_names_whose_address_it_is(world: World) -> None:
     """RP-Initiated Logout 2: after the question, a registered address of the named client, which the page allows."""
     page = await knock(world, client_id="webapp", post_logout_redirect_uri=HOME, state="s")
-    assert (page.page, page.form_targets, page.values["client"]) == ("logout.html", (f"{HOME}?state=s",), "Web app")
+    assert (page.page, page.leads_away, page.values["client"]) == ("logout.html", True, "Web app")
     answer = await confirm(world, page)
     assert answer.redirect == f"{HOME}?state=s" and world.ended == [a_session().sid]
 
@@ -230,14 +231,14 @@ async def test_a_logout_that_could_not_be_done_is_not_said_to_be(world: World) -
 
 async def test_the_browsers_trips_end_with_the_session(world: World) -> None:
     """LO-18: the one who ends the session is told which browser it is."""
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, Sequence[str]]] = []
 
-    async def end(session: Any, browser: str) -> None:
-        seen.append((session.sid, browser))
+    async def end(session: Any, browsers: Sequence[str]) -> None:
+        seen.append((session.sid, browsers))
 
     hint = await hint_of(world)
     await replace(world.logout, end=end).handle(world.request({"id_token_hint": hint}))
-    assert seen == [(a_session().sid, BROWSER)]
+    assert seen == [(a_session().sid, (BROWSER,))]
 
 
 def test_get_and_post_by_a_browser(world: World) -> None:

@@ -32,14 +32,15 @@ async def test_the_document_says_what_certification_asks(world: World) -> None:
     """oidcc-discovery-endpoint-verification: every required member, with a legal value."""
     document = await discovery(world)
     assert document["issuer"] == ISSUER
-    assert document["response_types_supported"] == ["code"]
+    assert document["response_types_supported"] == ["code", "id_token"]
+    assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
     assert document["subject_types_supported"] == ["public"]
     assert "RS256" in document["id_token_signing_alg_values_supported"]
     assert "openid" in document["scopes_supported"] and "offline_access" in document["scopes_supported"]
     assert {"sub", "name", "email"} <= set(document["claims_supported"])
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert {"client_secret_basic", "client_secret_post"} <= set(document["token_endpoint_auth_methods_supported"])
-    assert set(document["grant_types_supported"]) == {"authorization_code", "refresh_token"}
+    assert set(document["grant_types_supported"]) == {"authorization_code", "implicit", "refresh_token"}
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["request_parameter_supported"] is document["request_uri_parameter_supported"] is False
 

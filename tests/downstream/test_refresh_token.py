@@ -144,7 +144,7 @@ async def test_tk_17_the_connection_is_asked_again(world: World, change: str) ->
 async def test_tk_17_an_offline_grant_outlives_the_session(world: World) -> None:
     """TK-17: with offline_access a plain logout leaves the refresh token good; its access tokens too."""
     one = await first(world)
-    await world.end(a_session(), "")
+    await world.end(a_session(), ())
     two = await world.refresh(one["refresh_token"])
     assert (await world.userinfo(two["access_token"]))["sub"] == "oidc|corp|ada"
 

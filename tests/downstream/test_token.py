@@ -10,7 +10,8 @@ from proxy.downstream.token import Token
 from proxy.features import Caller
 from proxy.oidc.errors import Refused, Shown
 from proxy.oidc.params import once, parse
-from proxy.web.callers import NO_STORE, strings
+from proxy.web.bodies import strings
+from proxy.web.callers import NO_STORE
 from tests.downstream.world import API, ISSUER, WEBAPP, World, payload
 
 

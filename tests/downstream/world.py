@@ -17,6 +17,7 @@ from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.grant import Lifetimes, session_key
+from proxy.downstream.implicit import Implicit
 from proxy.downstream.keys import KeyRing
 from proxy.downstream.logout import RpInitiatedLogout
 from proxy.downstream.metadata import Metadata, joined
@@ -57,10 +58,19 @@ OTHER = WEBAPP.model_copy(
 SPA = Client.model_validate(
     {"client_id": "spa", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"]}
 )
+FRONT = Client.model_validate(
+    {
+        "client_id": "front",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["implicit"],
+        "response_types": ["id_token"],
+        "id_token_claims": "lean",
+    }
+)
 CORP = Connection.model_validate(
     {
         "name": "corp",
-        "enabled_clients": ["webapp", "other", "spa"],
+        "enabled_clients": ["webapp", "other", "spa", "front"],
         "options": {"client_id": "isthmus", "discovery_url": "https://idp.example"},
     }
 )
@@ -122,9 +132,26 @@ def asked(**changes: Any) -> dict[str, str]:
     return {name: value for name, value in plain.items() if value is not None}
 
 
+def asked_front(**changes: Any) -> dict[str, str]:
+    """The parameters of an honest request for an ID token."""
+    implicit = {"response_type": "id_token", "client_id": "front", "code_challenge": None, "code_challenge_method": None}
+    return asked(**{**implicit, **changes})
+
+
 def answer_params(url: str) -> dict[str, str]:
     """What a redirect carries in its query."""
     return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+def told(answer: Answer) -> tuple[str, dict[str, str]]:
+    """How an answer reaches the client, and what it says there; an address gets nothing beside."""
+    if answer.page:
+        assert (answer.page, answer.values["action"]) == ("form_post.html", CALLBACK)
+        return "form_post", dict(answer.values["fields"])
+    mark = "#" if "#" in answer.redirect else "?"
+    address, _, encoded = answer.redirect.partition(mark)
+    assert address == CALLBACK
+    return {"#": "fragment", "?": "query"}[mark], dict(parse_qsl(encoded, keep_blank_values=True, strict_parsing=True))
 
 
 def payload(token: str) -> dict[str, Any]:
@@ -178,7 +205,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     store: Store = None  # type: ignore[assignment]  # made below unless given
-    clients: dict[str, Client] = field(default_factory=lambda: {c.client_id: c for c in (WEBAPP, OTHER, SPA)})
+    clients: dict[str, Client] = field(default_factory=lambda: {c.client_id: c for c in (WEBAPP, OTHER, SPA, FRONT)})
     connections: dict[str, Connection] = field(default_factory=lambda: {"corp": CORP})
     session: Session | None = None
     went: list[tuple[AuthorizeRequest, Session | None]] = field(default_factory=list)
@@ -195,8 +222,10 @@ class World:
         issuer = Issuer(ISSUER, self.access_tokens)
         self.code = AuthorizationCode(self.store, issuer, self.lifetimes, self.connections)
         self.refresh_token = RefreshToken(self.store, issuer, self.lifetimes, self.connections)
+        self.implicit = Implicit(ISSUER, self.keys, self.lifetimes.id_token)
+        responses = {**self.code.responses(), **self.implicit.responses()}
         self.authorize_endpoint = Authorize(
-            ISSUER, self.clients, self.connections, self.store, self.code, self.log_in, self.keep_alive
+            ISSUER, self.clients, self.connections, self.store, responses, self.log_in, self.keep_alive
         )
         self.token = Token(ISSUER, {**self.code.grants(), **self.refresh_token.grants()})
         self.userinfo_endpoint = UserInfo(ISSUER)
@@ -205,6 +234,7 @@ class World:
             self.authorize_endpoint,
             self.token,
             self.code,
+            self.implicit,
             self.refresh_token,
             self.userinfo_endpoint,
             self.logout,
@@ -234,7 +264,7 @@ class World:
         """In place of the bridge."""
         return Touch(session_key(session.sid), 86_400 * 365)
 
-    async def end(self, session: Session, browser: str) -> None:
+    async def end(self, session: Session, browsers: Sequence[str]) -> None:
         """In place of the bridge."""
         self.ended.append(session.sid)
         await self.store.run(Drop(session_key(session.sid)))
@@ -249,6 +279,10 @@ class World:
     async def authorize(self, **changes: Any) -> Answer:
         """An authorization request, honest but for the changes."""
         return await self.authorize_endpoint.handle(self.request(asked(**changes)))
+
+    async def authorize_front(self, **changes: Any) -> Answer:
+        """A request for an ID token, honest but for the changes."""
+        return await self.authorize_endpoint.handle(self.request(asked_front(**changes)))
 
     async def refusal(self, **changes: Any) -> dict[str, str]:
         """What the client hears of an authorization request."""

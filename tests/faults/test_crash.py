@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from proxy.lab.browser import Browser, Tab
 from tests.kit.fleet_program import Forked, forked
-from tests.kit.invariants import check_log, check_store, kinds
+from tests.kit.invariants import check_log, check_store, held, kinds
 from tests.kit.isthmus import connection
-from tests.kit.line import line
+from tests.kit.line import Line, line
 from tests.kit.moody import moody
-from tests.kit.plain_app import CLIENT, PlainApp, arrived, stop_at_the_app
+from tests.kit.plain_app import CLIENT, PlainApp, Told, arrived, stop_at_the_app
 from tests.kit.relay import relay
 from tests.kit.valkey import Valkey
 from tests.kit.whole import MIRA
@@ -88,26 +87,60 @@ async def each(tabs: dict[str, Tab], app: PlainApp, where: str) -> None:
             await tab.resume()
 
 
-@pytest.mark.parametrize("moment", ["before the write", "before the answer"])
-async def test_ft_21_a_node_dies_in_a_token_request(moment: str, tmp_path: Path, server: Valkey) -> None:
-    """FT-21: killed between taking the code and writing the tokens, or between that and the answer: the client's retry
-    at the other node is ``invalid_grant``, and no token of the grant is good."""
-    async with line(server.socket_path) as way, Browser() as browser:
-        async with fleet(tmp_path, [f"redis://127.0.0.1:{way.port}/0", server.url]) as ((first, second), app, ports):
-            ports[:] = [first.port]
-            trip = app.begin(connection="back")
-            tab = await stop_at_the_app(browser).open(trip.url)
-            await tab.click(MIRA.name)
-            way.halt, way.mute = (b"}:grant", b"") if moment == "before the write" else (b"", b"}:grant")
-            asked = asyncio.create_task(app.redeem(trip, arrived(tab)["code"]))
-            await asyncio.wait_for(way.struck.wait(), 10)
-            await first.die()
-            assert (await asked).status == 0
-            ports[:] = [second.port]
-            again = await app.redeem(trip, arrived(tab)["code"])
-            assert (again.status, again.error) == (400, "invalid_grant")
-            names = server.command("KEYS", "*:grant").split(b"\r\n")
-            lives = [int(server.command("TTL", n).strip()[1:]) for n in names if n.startswith(b"isthmus:")]
-            assert all(0 < life <= 600 for life in lives)  # a tombstone; a grant would live for a day
-            assert moment == "before the answer" or "access" not in kinds(server)
+MOMENTS = {"before the take": b"}:code", "before the write": b"}:grant", "before the answer": b"}:grant"}
+
+
+async def test_ft_21_a_node_dies_in_a_token_request(tmp_path: Path, server: Valkey) -> None:
+    """FT-21: killed before the code is taken: the client's retry at the other node succeeds. Killed after it, before
+    the tokens are written or the answer is sent: the retry is ``invalid_grant``, and no token of the grant is good."""
+    async with AsyncExitStack() as stack, Browser() as browser:
+        ways = [await stack.enter_async_context(line(server.socket_path)) for _ in MOMENTS]
+        redis = [f"redis://127.0.0.1:{way.port}/0" for way in ways]
+        (*doomed, last), app, ports = await stack.enter_async_context(fleet(tmp_path, [*redis, server.url]))
+        stop_at_the_app(browser)
+        for moment, way, node in zip(MOMENTS, ways, doomed, strict=True):
+            forget_grants(server)
+            again = await retried(app, browser, Doomed(moment, way, node), last, ports)
+            expected = (200, "") if moment == "before the take" else (400, "invalid_grant")
+            assert (again.status, again.error) == expected, moment
+            assert grants_alive(server) == (moment == "before the take"), moment
+            assert ("access" in kinds(server)) is (moment != "before the write"), moment
     check_store(server, app.secrets)
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A node, the way from it to the store, and when it dies."""
+
+    moment: str
+    way: Line
+    node: Forked
+
+
+async def retried(app: PlainApp, browser: Browser, doomed: Doomed, other: Forked, ports: list[int]) -> Told:
+    """A login whose token request the doomed node does not survive; what the other node says to the next try."""
+    ports[:] = [doomed.node.port]
+    trip = app.begin(connection="back")
+    tab = await browser.open(trip.url)
+    if not arrived(tab):
+        await tab.click(MIRA.name)
+    code = arrived(tab)["code"]
+    setattr(doomed.way, "mute" if doomed.moment == "before the answer" else "halt", MOMENTS[doomed.moment])
+    asked = asyncio.create_task(app.redeem(trip, code))
+    await asyncio.wait_for(doomed.way.struck.wait(), 10)
+    await doomed.node.die()
+    assert (await asked).status == 0
+    ports[:] = [other.port]
+    return await app.redeem(trip, code)
+
+
+def forget_grants(server: Valkey) -> None:
+    """Begin each case without the grants and tokens of the one before."""
+    for key in held(server):
+        if key.endswith((b":grant", b":access")):
+            server.command("DEL", key)
+
+
+def grants_alive(server: Valkey) -> int:
+    """How many grants there are, but for tombstones: those live for ten minutes, a grant for a day."""
+    return sum(key.endswith(b":grant") and life > 600 for key, (life, _) in held(server).items())

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from tests.kit.invariants import check_log
 from tests.kit.plain_app import BASIC, CLIENT
 from tests.kit.serving_site import Answered, answered
@@ -114,12 +112,18 @@ def links(server: Valkey) -> int:
     return int(server.command("INFO", "clients").partition(b"connected_clients:")[2].split()[0])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_ft_22_sigterm_behind_a_balancer(workers: int, tmp_path: Path, server: Valkey) -> None:
-    """FT-22, FT-70: SIGTERM with twenty half-sent requests and a dozen keep-alive clients: not ready at once, still
-    serving, every answer closes its connection, no request fails; exit 0, and nothing left open or unsaid."""
+async def test_ft_22_sigterm_behind_a_balancer(tmp_path: Path, server: Valkey) -> None:
+    """FT-22, FT-70: SIGTERM with twenty half-sent requests and a dozen keep-alive clients, at a single process and at
+    two workers: not ready at once, still serving, every answer closes its connection, no request fails; exit 0, and
+    nothing left open or unsaid."""
     before = links(server)
-    async with node_for(tmp_path, server, "https://sso.example/", workers, BEHIND_TLS) as node:
+    await asyncio.gather(*(goes_down(tmp_path, server, workers) for workers in (1, 2)))
+    assert links(server) == before
+
+
+async def goes_down(directory: Path, server: Valkey, workers: int) -> None:
+    """The life and death of one node."""
+    async with node_for(directory, server, "https://sso.example/", workers, BEHIND_TLS) as node:
         slow = [await Slow(node, BEHIND_TLS).begin() for _ in range(20)]
         people = [Person(node, "sso.example") for _ in range(12)]
         lives = [asyncio.create_task(person.live()) for person in people]
@@ -142,21 +146,25 @@ async def test_ft_22_sigterm_behind_a_balancer(workers: int, tmp_path: Path, ser
     check_log(node.said, ())
     assert node.said.count('"stopped"') == workers
     assert node.err.read_text() == ""
-    assert links(server) == before
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_ft_22_ctrl_c_on_loopback(workers: int, tmp_path: Path, server: Valkey) -> None:
-    """FT-22: on a loopback issuer nobody waits for a balancer: requests under way are finished, then it ends."""
+async def test_ft_22_ctrl_c_on_loopback(tmp_path: Path, server: Valkey) -> None:
+    """FT-22: on a loopback issuer nobody waits for a balancer: requests under way are finished, new ones refused at
+    once (with workers too), then it ends."""
+    await asyncio.gather(*(stops(tmp_path, server, workers) for workers in (1, 2)))
+
+
+async def stops(directory: Path, server: Valkey, workers: int) -> None:
+    """One node, told to stop in the middle of twenty requests."""
     port = free_port()
-    headers = {"Host": f"127.0.0.1:{port}"}
-    async with served(tmp_path, redis=server.url, port=port, workers=workers, clients=[CLIENT]) as node:
+    redis = f"redis://127.0.0.1:{server.port}/{workers}"  # a database belongs to one issuer
+    async with served(directory, redis=redis, port=port, workers=workers, clients=[CLIENT]) as node:
         await node.becomes(200)
-        slow = [await Slow(node, headers).begin() for _ in range(20)]
-        while await node.status("/healthz") != 200:
-            pass
+        slow = [await Slow(node, {"Host": f"127.0.0.1:{port}"}).begin() for _ in range(20)]
+        await node.becomes(200, "/healthz")
         node.tell()
-        await node.becomes(0, "/healthz")
+        async with asyncio.timeout(10):
+            await node.becomes(0, "/healthz")
         told = await asyncio.gather(*(one.finish() for one in slow))
         assert {one.status for one in told} == {400}
         assert await node.ended() == 0

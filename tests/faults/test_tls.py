@@ -6,7 +6,6 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trustme
 
 from proxy.lab.browser import Browser
@@ -15,13 +14,14 @@ from tests.kit.isthmus import connection
 from tests.kit.moody import moody
 from tests.kit.plain_app import CLIENT, PlainApp, arrived, stop_at_the_app
 from tests.kit.valkey import Valkey, free_port
-from tests.kit.whole import CHANNELS, MIRA, served
+from tests.kit.whole import MIRA, served
+
+NAMES = ("front", "back")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-async def test_a_login_over_tls(channel: str, tmp_path: Path, server: Valkey) -> None:
-    """With ``tls_cert`` and ``tls_key`` a login over an https issuer and an https tenant works; every cookie is Secure
-    with the ``__Host-`` prefix, every answer says HSTS, and plain http is not spoken."""
+async def test_a_login_over_tls(tmp_path: Path, server: Valkey) -> None:
+    """With ``tls_cert`` and ``tls_key`` a login on each channel over an https issuer and an https tenant works;
+    every cookie is Secure with the ``__Host-`` prefix, the answers say HSTS, and plain http is not spoken."""
     authority, port = trustme.CA(), free_port()
     ca, cert, key = (str(tmp_path / f"{name}.pem") for name in ("ca", "cert", "key"))
     authority.cert_pem.write_to_path(ca)
@@ -36,20 +36,21 @@ async def test_a_login_over_tls(channel: str, tmp_path: Path, server: Valkey) ->
         async with PlainApp(f"https://127.0.0.1:{port}/", tls=trust) as app:
             tenant.know(app.issuer)
             tables: dict[str, Any] = {
-                "connections": [connection("corp", tenant.issuer, channel)],
+                "connections": [connection(name, tenant.issuer, f"{name}_channel") for name in NAMES],
                 "clients": [CLIENT],
                 "server": {"tls_cert": cert, "tls_key": key, "trust": [ca]},
             }
             async with served(tmp_path, app.issuer, server.url, port=port, **tables) as node:
                 node.scheme = "https"
                 await node.becomes(200)
-                trip = app.begin()
-                tab = await stop_at_the_app(browser).open(trip.url)
-                await tab.click(MIRA.name)
-                tokens = (await app.redeem(trip, arrived(tab)["code"])).json
-                told = await app.userinfo(tokens["access_token"])
-                assert told.json["sub"] == "oidc|corp|mira"
-                assert told.headers["Strict-Transport-Security"] == "max-age=31536000"
+                for name in NAMES:
+                    trip = app.begin(connection=name, prompt="login")
+                    tab = await stop_at_the_app(browser).open(trip.url)
+                    await tab.click(MIRA.name)
+                    tokens = (await app.redeem(trip, arrived(tab)["code"])).json
+                    told = await app.userinfo(tokens["access_token"])
+                    assert told.json["sub"] == f"oidc|{name}|mira"
+                    assert told.headers["Strict-Transport-Security"] == "max-age=31536000"
                 ours = [c for c in browser.jar.cookies.values() if "isthmus" in c.name]
                 assert len(ours) == 2
                 assert all(c.secure and c.http_only and c.host_only and c.name.startswith("__Host-") for c in ours)

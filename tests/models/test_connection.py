@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from proxy.models import Connection, ConnectionOptions
-from proxy.models.connection import FAMILIES
+from proxy.models.connection import FAMILIES, serves
 
 BASE = {"client_id": "isthmus", "discovery_url": "https://idp.example/"}
 
@@ -134,3 +134,25 @@ def test_cf_05_a_refusal_does_not_show_the_secret() -> None:
     with pytest.raises(ValidationError) as refused:
         options(client_secret="geheimnis" * 100, type="geheimnis")
     assert "geheimnis" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "good"),
+    [
+        pytest.param("corp", "webapp", True, id="enabled"),
+        pytest.param("corp", "other", False, id="rp-21-not-enabled"),
+        pytest.param("corp", "web", False, id="rp-21-prefix"),
+        pytest.param("corp", "", False, id="rp-21-no-client"),
+        pytest.param("partner", "webapp", False, id="rp-21-gone"),
+        pytest.param("", "webapp", False, id="rp-21-no-name"),
+    ],
+)
+def test_whom_a_connection_serves(name: str, client: str, good: bool) -> None:
+    """RP-21: the clients it is enabled for, exactly, as long as it is there."""
+    corp = Connection(name="corp", enabled_clients=("webapp",), options=options())
+    assert serves({"corp": corp}, name, client) is good
+
+
+def test_rp_21_a_connection_serves_nobody_by_default() -> None:
+    """RP-21: without ``enabled_clients`` there is no client it serves."""
+    assert not serves({"corp": Connection(name="corp", options=options())}, "corp", "webapp")

@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "az-10-blank": ({"response_type": " code"}, "unsupported_response_type", "RFC 6749 3.1.1"),
     "az-10-missing": ({"response_type": None}, "invalid_request", "RFC 6749 3.1.1"),
     "az-10-fragment": ({"response_mode": "fragment"}, "invalid_request", "OAuth Multiple Response Types 2.1"),
-    "az-10-form-post": ({"response_mode": "form_post"}, "invalid_request", "OAuth Multiple Response Types 2.1"),
+    "az-10-jwt-mode": ({"response_mode": "query.jwt"}, "invalid_request", "OAuth Multiple Response Types 2.1"),
     "az-13-long-state": ({"state": "s" * 2049}, "invalid_request", "RFC 6749 4.1.1"),
     "az-13-very-long-state": ({"state": "s" * 100_000}, "invalid_request", "RFC 6749 4.1.1"),
     "az-13-long-nonce": ({"nonce": "n" * 2049}, "invalid_request", "OIDC Core 3.1.2.1"),
@@ -104,4 +104,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "pkce-short": ({"code_challenge": "c" * 42}, "invalid_request", "RFC 7636 4.2"),
     "pkce-padded": ({"code_challenge": "c" * 43 + "="}, "invalid_request", "RFC 7636 4.2"),
     "unknown-connection-and-none": ({"connection": "x", "prompt": "none"}, "login_required", "OIDC Core 3.1.2.6"),
+}  # fmt: skip
+
+# The same for an honest request of response_type=id_token by a client that may. They are told in the fragment.
+REFUSED_IMPLICIT: dict[str, tuple[dict[str, Any], str, str]] = {
+    "az-10-query": ({"response_mode": "query"}, "invalid_request", "OAuth Multiple Response Types 3"),
+    "az-10-mode-case": ({"response_mode": "FORM_POST"}, "invalid_request", "OAuth Multiple Response Types 2.1"),
+    "az-10-not-registered": ({"client_id": "webapp"}, "unauthorized_client", "RFC 7591 2"),
+    "oidcc-ensure-request-without-nonce-fails": ({"nonce": None}, "invalid_request", "OIDC Core 3.2.2.1"),
+    "without-openid": ({"scope": "profile email"}, "invalid_scope", "OIDC Core 3.2.2.1"),
+    "openid-in-part": ({"scope": "openidx"}, "invalid_scope", "OIDC Core 3.2.2.1"),
+    "without-scope": ({"scope": None}, "invalid_scope", "OIDC Core 3.2.2.1"),
+    "az-13-long-state-implicit": ({"state": "s" * 2049}, "invalid_request", "RFC 6749 4.1.1"),
+    "az-13-long-nonce-implicit": ({"nonce": "n" * 2049}, "invalid_request", "OIDC Core 3.2.2.1"),
+    "az-15-none-and-login-implicit": ({"prompt": "none login"}, "invalid_request", "OIDC Core 3.1.2.1"),
+    "az-19-request-implicit": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported", "OIDC Core 3.1.2.6"),
 }  # fmt: skip
