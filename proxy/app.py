@@ -102,9 +102,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
     refresh = RefreshToken(store, answers, parts.lifetimes, connections)
     login = Login(issuer, store, parts.relying_party, parts.plugins, connections, clients)
     responses: dict[str, Respond] = {**code.responses(), **implicit.responses()}
-    authorize = Authorize(
-        issuer, clients, connections, store, responses, login.depart, parts.sessions.keep_alive
-    )
+    authorize = Authorize(issuer, clients, connections, store, responses, login.depart, parts.sessions.keep_alive)
     arrival = Arrival(
         issuer,
         store,

@@ -23,7 +23,10 @@ ENDPOINTS = {"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "j
 
 async def discovery(directory: Path) -> tuple[str, Mapping[str, Any], Mapping[str, int]]:
     """The issuer, its document, and the status of each endpoint in it."""
-    async with isthmus(directory, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node, ClientSession() as http:
+    async with (
+        isthmus(directory, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
         async with http.get(f"{node.issuer}.well-known/openid-configuration") as response:
             document = await response.json()
         statuses = {}
@@ -50,7 +53,10 @@ async def test_discovery_names_exactly_what_works(tmp_path: Path) -> None:
 
 async def test_the_key_set_has_public_rsa_keys_alone_and_the_next_one_among_them(tmp_path: Path) -> None:
     """Two RSA keys from the start: the one that signs and the next; no private member in either."""
-    async with isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node, ClientSession() as http:
+    async with (
+        isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
         async with http.get(f"{node.issuer}.well-known/jwks.json") as response:
             keys = (await response.json())["keys"]
     assert len(keys) == 2 and {k["kty"] for k in keys} == {"RSA"} and len({k["kid"] for k in keys}) == 2
@@ -60,7 +66,10 @@ async def test_the_key_set_has_public_rsa_keys_alone_and_the_next_one_among_them
 @pytest.mark.parametrize("name", ["..%2fapp.py", "x.css", "isthmus.css%00", ".."])
 async def test_lg_15_only_listed_files_are_served(tmp_path: Path, name: str) -> None:
     """LG-15: a closed list, read at start; nothing of a path reaches the file system."""
-    async with isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node, ClientSession() as http:
+    async with (
+        isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
         async with http.get(f"{node.issuer}assets/v/{name}") as response:
             assert response.status == 404
         async with http.get(f"{node.issuer}assets/v/isthmus.css") as response:
@@ -79,7 +88,10 @@ async def test_lg_15_only_listed_files_are_served(tmp_path: Path, name: str) -> 
 )
 async def test_az_07_without_a_checked_address_the_person_is_told(tmp_path: Path, query: str, text: str) -> None:
     """AZ-07: a page with 400, whatever else is wrong; never a redirect."""
-    async with isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node, ClientSession() as http:
+    async with (
+        isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
         async with http.get(f"{node.issuer}authorize?{query}", allow_redirects=False) as response:
             assert response.status == 400 and text in await response.text()
             assert "Location" not in response.headers and "Set-Cookie" not in response.headers
@@ -95,7 +107,10 @@ async def test_az_15_prompt_none_sets_no_cookie_and_shows_nothing(tmp_path: Path
         "state": "s",
         "prompt": "none",
     }
-    async with isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node, ClientSession() as http:
+    async with (
+        isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
         async with http.get(f"{node.issuer}authorize", params=query, allow_redirects=False) as response:
             assert response.status == 303 and "Set-Cookie" not in response.headers
             assert "error=login_required" in response.headers["Location"]

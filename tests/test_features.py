@@ -33,7 +33,9 @@ def test_a_request_has_no_caller_until_a_wrapper_names_one() -> None:
     assert (request.client, request.bearer, request.session, request.browsers) == (None, None, None, ())
 
 
-@pytest.mark.parametrize("value", [Answer(), Request("GET", "/x", {}, {}, 0.0), Feature()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [Answer(), Request("GET", "/x", {}, {}, 0.0), Feature()], ids=lambda v: type(v).__name__
+)
 def test_what_passes_between_parts_does_not_change(value: object) -> None:
     """Values are frozen: who was handed one cannot change it for another."""
     with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):

@@ -28,9 +28,7 @@ class Logout:
         """End ``session`` everywhere, and what is under way in its browser. Raises ``Unavailable`` when that could not
         be done: then it is not done."""
         open_trips = [List(trips.transactions_of(browser)) for browser in browsers]
-        _, grants, *listed = await self._store.run(
-            drop(session.sid), List(grants_of_session(session.sid)), *open_trips
-        )
+        _, grants, *listed = await self._store.run(drop(session.sid), List(grants_of_session(session.sid)), *open_trips)
         under_way = [trip for listing in listed for trip in listing]
         noted = [trips.last_login(browser) for browser in browsers]
         await self._store.drop(*noted, *under_way, *await self._doomed(grants))

@@ -114,6 +114,7 @@ class AuthorizationCode(Feature):
         presented = request.params.get("code", "")
         if not presented:
             raise Refused("invalid_request", "code is missing")
+        self.issuer.access_tokens.keys.signer(request.now)  # without a key to sign with, the code is not spent
         grant_id = grants.new_id()
         taken = await self.store.take(code_key(presented), led_to=grant_id, keep=grants.REMEMBERED)
         if isinstance(taken, Used):

@@ -42,9 +42,7 @@ def claims_for(scopes: tuple[str, ...], profile: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in profile.items() if name in names}
 
 
-def protocol_claims(
-    login: Grant | Session, client_id: str, *, issuer: str, now: float, seconds: int
-) -> dict[str, Any]:
+def protocol_claims(login: Grant | Session, client_id: str, *, issuer: str, now: float, seconds: int) -> dict[str, Any]:
     """The claims that every ID token has (2): who says it, about whose login, to whom, and until when."""
     return {
         "iss": issuer,

@@ -1,10 +1,10 @@
 """Errors that say whose fault it is; the type decides who hears what.
 
-    Shown          tell the person: the client or its redirect URI cannot be trusted (RFC 6749 4.1.2.1)
-    Refused        tell the client: by redirect, or as JSON at an endpoint it calls itself
-    UpstreamError  the tenant said no, or said something that is not OpenID Connect
-    Unavailable    we could not look: 503, never "not found"
-    Misconfigured  the operator's mistake: stops the start, never a request
+Shown          tell the person: the client or its redirect URI cannot be trusted (RFC 6749 4.1.2.1)
+Refused        tell the client: by redirect, or as JSON at an endpoint it calls itself
+UpstreamError  the tenant said no, or said something that is not OpenID Connect
+Unavailable    we could not look: 503, never "not found"
+Misconfigured  the operator's mistake: stops the start, never a request
 """
 
 from __future__ import annotations

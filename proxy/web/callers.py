@@ -193,9 +193,7 @@ class Callers:
             return self._page(answer.page, answer.values, answer.status, {"Content-Security-Policy": csp, **headers})
         return json_response(answer.json or {}, answer.status, headers)
 
-    def _page(
-        self, template: str, values: Mapping[str, Any], status: int, headers: Mapping[str, str]
-    ) -> web.Response:
+    def _page(self, template: str, values: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
         text = self.pages.render(template, values)
         return web.Response(text=text, status=status, content_type="text/html", headers={**NO_STORE, **headers})
 

@@ -30,10 +30,32 @@ LONGEST: Final = 200
 FRAMES: Final = 12
 SECRETS: Final = frozenset(
     {
-        "access_token", "assertion", "authorization", "browser", "client_assertion", "client_secret",
-        "code", "code_challenge", "code_verifier", "cookie", "cookies", "id_token", "id_token_hint",
-        "logout_token", "nonce", "password", "query", "referer", "refresh_token", "request", "secret",
-        "secrets", "set-cookie", "state", "token", "url",
+        "access_token",
+        "assertion",
+        "authorization",
+        "browser",
+        "client_assertion",
+        "client_secret",
+        "code",
+        "code_challenge",
+        "code_verifier",
+        "cookie",
+        "cookies",
+        "id_token",
+        "id_token_hint",
+        "logout_token",
+        "nonce",
+        "password",
+        "query",
+        "referer",
+        "refresh_token",
+        "request",
+        "secret",
+        "secrets",
+        "set-cookie",
+        "state",
+        "token",
+        "url",
     }
 )
 """Field names whose values are never written. An address is among them: its query may hold any of the others."""

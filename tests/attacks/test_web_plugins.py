@@ -8,13 +8,13 @@ import pytest
 
 from tests.attacks.conftest import Scenes, session_cookies
 
-BROKEN = '''
+BROKEN = """
 from proxy import hookimpl
 
 @hookimpl
 def {hook}(connection):
     raise RuntimeError("the secret of this plugin")
-'''
+"""
 
 
 def folder(tmp_path: Path, hook: str) -> dict[str, object]:

@@ -76,9 +76,7 @@ async def test_se_01_a_cookie_of_an_attackers_choice_opens_nothing(sessions: Ses
     assert await sessions.load(cookie, NOW) is None
 
 
-async def test_se_01_the_sid_alone_or_with_another_secret_opens_nothing(
-    sessions: Sessions, store: MemoryStore
-) -> None:
+async def test_se_01_the_sid_alone_or_with_another_secret_opens_nothing(sessions: Sessions, store: MemoryStore) -> None:
     """SE-01, SE-18: the sid that apps know is no secret, and opens nothing."""
     session = a_session()
     await begun(sessions, store, session)
@@ -148,9 +146,7 @@ async def test_se_14_a_session_of_a_removed_connection_is_none(store: MemoryStor
     assert await Sessions(store, {}, idle=100, absolute=1000).load(cookie, NOW) is None
 
 
-async def test_sessions_are_listed_by_person_and_by_the_tenants_session(
-    sessions: Sessions, store: MemoryStore
-) -> None:
+async def test_sessions_are_listed_by_person_and_by_the_tenants_session(sessions: Sessions, store: MemoryStore) -> None:
     """LO-11: the index holds a set, and the tenant's ``sid`` is told apart by issuer and connection."""
     one, two = a_session(), a_session()
     await begun(sessions, store, one)

@@ -19,7 +19,10 @@ from proxy.oidc.errors import Refused, Shown
 from tests.downstream.world import API, CALLBACK, FRONT, OTHER, SPA, WEBAPP, World, asked, asked_front
 from tests.spec.authorize import LOOPBACK, NOT_REGISTERED, REFUSED, REFUSED_IMPLICIT
 
-FAULTS = {**REFUSED, **{name: ({"response_type": "id_token", **row[0]}, *row[1:]) for name, row in REFUSED_IMPLICIT.items()}}
+FAULTS = {
+    **REFUSED,
+    **{name: ({"response_type": "id_token", **row[0]}, *row[1:]) for name, row in REFUSED_IMPLICIT.items()},
+}
 
 
 @pytest.mark.parametrize("uri", NOT_REGISTERED.values(), ids=NOT_REGISTERED)

@@ -98,18 +98,18 @@ async def test_rp_27_a_profile_overwrites_no_claim_of_ours(world: World) -> None
 
 
 async def test_nothing_is_written_for_it(world: World) -> None:
-    """An ID token is good by its signature: no code, no grant, no token lies in the store, only the session lives on."""
+    """An ID token is good by its signature: no code, no grant, no token lies in the store, the session lives on."""
     seen: list[Op] = []
     world.store = FailingStore(world.store, lambda op: bool(seen.append(op)), Unavailable("never"))
     world.build()
     await world.begin(a_session())
     seen.clear()
     await world.authorize_front()
-    assert [(type(op).__name__, getattr(op, "key").kind) for op in seen] == [("Touch", "session")]
+    assert [(type(op).__name__, op.key.kind) for op in seen] == [("Touch", "session")]
 
 
 async def test_without_a_session_the_person_is_sent_to_log_in(nobody: World) -> None:
-    """The request crosses the bridge with its type, mode and nonce, and is answered there as it would have been here."""
+    """The request crosses the bridge with its type, mode and nonce, and is answered there as it would be here."""
     await nobody.authorize_front(response_mode="form_post")
     ((asked, _),) = nobody.went
     assert (asked.response_type, asked.response_mode, asked.nonce) == ("id_token", "form_post", "n-1")

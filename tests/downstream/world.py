@@ -134,7 +134,12 @@ def asked(**changes: Any) -> dict[str, str]:
 
 def asked_front(**changes: Any) -> dict[str, str]:
     """The parameters of an honest request for an ID token."""
-    implicit = {"response_type": "id_token", "client_id": "front", "code_challenge": None, "code_challenge_method": None}
+    implicit = {
+        "response_type": "id_token",
+        "client_id": "front",
+        "code_challenge": None,
+        "code_challenge_method": None,
+    }
     return asked(**{**implicit, **changes})
 
 

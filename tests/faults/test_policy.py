@@ -285,7 +285,6 @@ async def test_the_signer_has_no_keys(wholes: Wholes) -> None:
         assert told == {name: expected[name] for name in told}
 
 
-@pytest.mark.xfail(reason="the code is taken before the signer is asked", strict=True)
 async def test_no_key_costs_no_code(wholes: Wholes) -> None:
     """Without a key to sign with, a code is refused for now and good again later."""
     async with scene(wholes, "back_channel") as made:

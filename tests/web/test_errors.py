@@ -41,7 +41,7 @@ def test_unavailable_says_when_to_come_again() -> None:
 
 def test_cb_11_the_tenants_text_is_made_harmless() -> None:
     """CB-11: cut to 200 characters, without control characters, quotes or backslashes."""
-    told = outcome(UpstreamError("x", "a" * 1000 + "\r\n\x1b[31m\"\\"))
+    told = outcome(UpstreamError("x", "a" * 1000 + '\r\n\x1b[31m"\\'))
     assert len(told.detail) == 200 and told.detail.isprintable()
 
 
