@@ -132,7 +132,7 @@ class Callers:
         """The client, unless somebody guesses: failures count by source and by the client they claim to be."""
         authorization = tuple(request.headers.getall("Authorization", ()))
         claimed = client_auth.present(params, authorization).client_id
-        source, now = (claimed, client_address.of(request)), self.clock()
+        source, now = (claimed[:255], client_address.of(request)), self.clock()
         self.guesses.check(source, now)
         try:
             return self.clients.authenticate(params, authorization)
