@@ -65,17 +65,15 @@ def of_request(request: web.BaseRequest, name: str) -> str:
 
 def family_of_request(request: web.BaseRequest, prefix: str) -> Mapping[str, str]:
     """The cookies of a request whose names begin with ``prefix``, tossed ones left out, by what follows in the name."""
-    headers = [raw for header, raw in request.raw_headers if header.lower() == b"cookie"]
-    start = prefix.encode("ascii")
-    names = {
-        pair.partition(b"=")[0].strip(b" \t")
-        for header in headers
-        if start in header
-        for pair in header.split(b";")
-        if pair.strip(b" \t").startswith(start)
-    }
-    values = {name.decode("ascii"): read(headers, name.decode("ascii")) for name in names if name.isascii()}
-    return {name[len(prefix) :]: value for name, value in values.items() if isinstance(value, str)}
+    start, found = prefix.encode("ascii"), dict[bytes, bytes | None]()
+    for header, raw in request.raw_headers:
+        if header.lower() != b"cookie" or start not in raw:
+            continue
+        for pair in raw.split(b";"):
+            name, equals, value = pair.strip(b" \t").partition(b"=")
+            if equals and name.isascii() and name.startswith(start) and _printable(value):
+                found[name] = value if found.get(name, value) == value else None
+    return {name[len(start) :].decode("ascii"): value.decode("ascii") for name, value in found.items() if value}
 
 
 def set_cookie(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from proxy.web.cookies import TOSSED, cookie_name, delete, read, set_cookie
+from proxy.web.cookies import TOSSED, cookie_name, delete, family_of_request, read, set_cookie
 
 NAME = "__Host-sid"
 GOOD = b"__Host-sid=GOOD"
@@ -75,3 +76,10 @@ def test_lo_07_deletion_repeats_the_attributes(same_site: str) -> None:
         assert {"Secure", "HttpOnly", "Path=/", f"SameSite={same_site}"} <= set(text.split("; "))
         assert text.startswith(f"{NAME}=") and "Domain" not in text
     assert "Max-Age=0" in ended.headers["Set-Cookie"]
+
+
+def test_ds_13_a_family_is_read_in_one_pass_and_tossed_ones_stay_out() -> None:
+    """DS-13, SE-07: each pair is split once; a name with two values is nobody's, whatever comes after."""
+    header = b"p-a=1; p-b=2; p-b=3; p-b=2; p-c; p-d=; q-e=5; p-a=1"
+    request = make_mocked_request("GET", "/", headers={"Cookie": header.decode()})
+    assert family_of_request(request, "p-") == {"a": "1"}
