@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from proxy.lab.page import Reader, directive, submits_itself
 from proxy.store.memory import MemoryStore
 from tests.kit.isthmus import connection, isthmus
 
-WEBAPP = {
+WEBAPP: dict[str, Any] = {
     "client_id": "webapp",
     "client_secret": "a-client-secret-of-forty-characters-0123",
     "redirect_uris": ["http://127.0.0.1:9002/callback"],
@@ -115,3 +116,36 @@ async def test_az_15_prompt_none_sets_no_cookie_and_shows_nothing(tmp_path: Path
             assert response.status == 303 and "Set-Cookie" not in response.headers
             assert "error=login_required" in response.headers["Location"]
             assert f"state=s&iss=http%3A%2F%2F127.0.0.1%3A{node.port}%2F" in response.headers["Location"]
+
+
+STATES = ['"><script>alert(1)</script>', "'></form><form action=https://evil.example>", "s" * 2048]
+
+
+@pytest.mark.parametrize("state", STATES, ids=["script", "form", "long"])
+async def test_az_11_a_posted_answer_runs_nothing_that_came_with_the_request(tmp_path: Path, state: str) -> None:
+    """AZ-11: with a hostile state and scope there is one form, to the registered address, one script, ours by its hash,
+    and a page that nobody keeps or frames."""
+    query = {
+        "client_id": "webapp",
+        "redirect_uri": WEBAPP["redirect_uris"][0],
+        "response_type": "code",
+        "response_mode": "form_post",
+        "scope": 'openid "><script>alert(2)</script>',
+        "state": state,
+    }
+    async with (
+        isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
+        ClientSession() as http,
+    ):
+        async with http.get(f"{node.issuer}authorize", params=query, allow_redirects=False) as response:
+            csp, cache = response.headers["Content-Security-Policy"], response.headers["Cache-Control"]
+            assert response.status == 200 and "Set-Cookie" not in response.headers
+            page = Reader(str(response.url))
+            page.feed(await response.text())
+    (form,) = page.forms
+    fields = dict(form.fields)
+    assert (form.action, form.method) == (query["redirect_uri"], "post") and "no-store" in cache
+    assert (fields["error"], fields["state"], fields["iss"]) == ("invalid_scope", state, node.issuer)
+    assert len(page.scripts) == 1 and submits_itself(page, csp)
+    assert [one[:8] for one in directive(csp, "script-src") or ()] == ["'sha256-"]
+    assert directive(csp, "frame-ancestors") == directive(csp, "base-uri") == ["'none'"]

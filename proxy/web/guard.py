@@ -18,7 +18,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -88,10 +88,9 @@ class Connection(RequestHandler):
         """Count it; one too many is closed without a word."""
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-        if isinstance(transport, asyncio.Transport):
-            self._wire = transport
+        self._wire = cast("asyncio.Transport", transport)  # uvloop's are no subclasses of it
         if not self._guard.admit(self):
-            transport.abort()  # type: ignore[attr-defined]  # every transport of a server has it
+            self._wire.abort()
             return
         self._head_since = self._loop.time()
         super().connection_made(transport)
@@ -111,12 +110,22 @@ class Connection(RequestHandler):
         before = self._request_count
         if self._body is not None:
             self._body_bytes += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._request_count != before:
             self._head_since = None
             self._await_body()
         elif self._head_since is None and self._waiter is not None and self._body is None:
             self._head_since = self._loop.time()
+
+    def _feed(self, data: bytes) -> None:
+        """aiohttp takes nothing more in while it closes; what is still to come of a running request must arrive."""
+        if self._body is None or self._body.is_eof():
+            super().data_received(data)
+            return
+        closing, self._close = self._close, False
+        forced, self._force_close = self._force_close, False
+        super().data_received(data)
+        self._close, self._force_close = self._close or closing, self._force_close or forced
 
     def _await_body(self) -> None:
         """The newest request's headers are complete; its body may not be."""

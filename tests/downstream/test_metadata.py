@@ -91,7 +91,7 @@ async def test_a_rotation_elsewhere_is_seen_at_once(world: World) -> None:
     await world.keys.rotate(world.clock.now)
     world.clock.now += 1
     answer = await other.metadata.jwks(other.request({}))
-    assert answer.json == world.keys.jwks(world.clock.now) and len(answer.json["keys"]) == 3  # type: ignore[index]
+    assert answer.json == world.keys.jwks(world.clock.now) and len(answer.json["keys"]) == 3
 
 
 async def test_the_key_set_is_there_while_the_store_is_away(world: World) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.kit.invariants import check_log, check_store
 from tests.kit.valkey import Valkey, valkey
 from tests.kit.whole import Whole, whole
 
+Loops = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 Wholes = Callable[..., AbstractAsyncContextManager[Whole]]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops:
+    """The loop that we serve on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from proxy.web.pages import SUBMIT_SOURCE, Pages, policy
+from proxy.lab.page import Reader, submits_itself
+from proxy.web.pages import SUBMIT, SUBMIT_SOURCE, Pages, policy
 
 PAGES = Pages("https://sso.example/", "Acme apps")
 HOSTILE = [
@@ -72,6 +74,47 @@ def test_the_one_script_is_named_by_its_hash() -> None:
     text = policy(submits_itself=True)
     assert f"script-src {SUBMIT_SOURCE};" in text and "unsafe" not in text
     assert "script-src" not in policy()
+
+
+def form_post(fields: dict[str, str], action: str = "https://app.example/cb?a=1&b=2") -> str:
+    return PAGES.render("form_post.html", {"action": action, "fields": fields})
+
+
+def read(page: str) -> Reader:
+    """The page as a browser parses it."""
+    reader = Reader("https://sso.example/authorize")
+    reader.feed(page)
+    return reader
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "'></form><form action=//evil.example>", "&quot;>&#39;", "s" * 2048, "é中 +%00"]
+)
+def test_az_11_what_is_posted_is_escaped_and_arrives_unchanged(text: str) -> None:
+    """AZ-11: whatever ``state`` or an error text is, there is one form, to the checked address, with these values."""
+    fields = {"state": text, "error_description": text, "iss": "https://sso.example/"}
+    page = read(form_post(fields))
+    (form,) = page.forms
+    assert (form.action, form.method) == ("https://app.example/cb?a=1&b=2", "post")
+    assert form.fields == list(fields.items())
+    assert [(script.attributes, script.text) for script in page.scripts] == [({}, SUBMIT)]
+
+
+def test_az_11_the_form_works_without_a_script() -> None:
+    """AZ-11: a button a person can press; it has no name, so nothing is posted with it and ``submit()`` is not
+    shadowed."""
+    (form,) = read(form_post({"code": "C"})).forms
+    (button,) = form.buttons
+    assert button.name == "Continue" and "name" not in button.attributes
+
+
+def test_az_11_only_the_policy_of_a_page_that_submits_itself_lets_its_script_run() -> None:
+    """AZ-11: the script runs by its hash alone; a single character more, or another page's policy, and it does not."""
+    honest = form_post({"code": "C"})
+    allowed = policy(leads_away=True, submits_itself=True)
+    assert submits_itself(read(honest), allowed) and not submits_itself(read(honest), policy(leads_away=True))
+    assert not submits_itself(read(honest.replace(SUBMIT, SUBMIT + ";")), allowed)
+    assert not re.search(r"<[^>]* on[a-z]+=", honest)
 
 
 def test_no_page_has_inline_style_or_script() -> None:

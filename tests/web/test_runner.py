@@ -8,13 +8,13 @@ from aiohttp import web
 
 from proxy.web.limits import Capacity
 from proxy.web.runner import Farewell, Runner, Serving, go_down, listen
-from tests.kit.serving_site import HOST, Knock, socket_on_loopback, until
+from tests.kit.serving_site import HOST, Knock, answered, socket_on_loopback, until
 
 
 async def running(handler: object, farewell: Farewell) -> Knock:
     """A runner on a free port that the test takes down itself."""
     site = web.Application()
-    site.router.add_get("/", handler)  # type: ignore[arg-type]
+    site.router.add_route("*", "/", handler)  # type: ignore[arg-type]
     sock = socket_on_loopback()
     port = sock.getsockname()[1]
     issuer = f"http://{HOST}:{port}/"
@@ -49,6 +49,28 @@ async def test_ft_22_drain_loses_no_request() -> None:
     assert [answer.status for answer in answers] == [200] * 21
     assert answers[-1].header("Connection") == "close"
     assert steps == ["unready"]
+
+
+async def test_ft_22_a_body_under_way_still_arrives() -> None:
+    """The rest of a request's body is taken in until the very end: whoever began to send it is answered (FT-22)."""
+    begun = asyncio.Event()
+
+    async def reads(request: web.Request) -> web.Response:
+        begun.set()
+        return web.Response(text=await request.text())
+
+    site = await running(reads, Farewell(drain=0, pause=0, finish=10, hard=10))
+    reader, writer = await asyncio.open_connection(HOST, site.port)
+    writer.write(f"POST / HTTP/1.1\r\nHost: {site.host}\r\nContent-Length: 6\r\n\r\nabc".encode())
+    await begun.wait()
+    down = asyncio.create_task(go_down(site.runner, lambda: None, asyncio.Event()))
+    (connection,) = site.runner.server.connections  # type: ignore[union-attr]
+    await until(lambda: connection._close)
+    writer.write(b"def")
+    async with asyncio.timeout(10):
+        assert answered(await reader.read()).body == b"abcdef"
+        await down
+    writer.close()
 
 
 async def test_ft_22_a_second_signal_cuts_the_waiting_short() -> None:
