@@ -54,6 +54,7 @@ async def work(
     # What was loaded so far stays: the collector need not walk through all of it again and again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # a login makes some thousand objects, nearly all of them freed by counting
     await stop.wait()
     logs.event("stopping")
     asking.cancel()
