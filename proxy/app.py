@@ -17,22 +17,49 @@ from aiohttp import web
 
 from proxy import plugins
 from proxy.bridge.arrival import Arrival
+from proxy.bridge.federated_logout import FederatedLogout
 from proxy.bridge.login import Login
 from proxy.bridge.logout import Logout
 from proxy.bridge.session import Sessions
+from proxy.bridge.upstream_tokens import UpstreamTokens
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.authorization_code import AuthorizationCode
-from proxy.downstream.authorize_endpoint import Authorize
+from proxy.downstream.authorize_endpoint import Authorize, Shore
+from proxy.downstream.backchannel_logout import BackChannelLogout, LogoutCalls
 from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.downstream.client_credentials import ClientCredentials
+from proxy.downstream.client_keys import ClientKeys
+from proxy.downstream.client_metadata import House
+from proxy.downstream.clients import Clients
+from proxy.downstream.consent import Consent
+from proxy.downstream.consents import Consents
+from proxy.downstream.deliveries import Deliveries
+from proxy.downstream.dpop import Proofs
+from proxy.downstream.front_channel import FrontChannel
+from proxy.downstream.frontchannel_logout import FrontChannelLogout
 from proxy.downstream.grant import Lifetimes
-from proxy.downstream.implicit import Implicit
+from proxy.downstream.id_token import IdTokens
+from proxy.downstream.initial_tokens import InitialTokens
+from proxy.downstream.introspection import Introspection
 from proxy.downstream.keys import KeyRing
+from proxy.downstream.leaving import Leaving
 from proxy.downstream.logout import RpInitiatedLogout
 from proxy.downstream.metadata import Metadata, joined
+from proxy.downstream.par import PushedRequests
+from proxy.downstream.participants import Participants
 from proxy.downstream.refresh_token import RefreshToken
+from proxy.downstream.registered import Registry
+from proxy.downstream.registration import Registration
+from proxy.downstream.request_object import RequestObjects
+from proxy.downstream.revocation import Revocation
+from proxy.downstream.session_management import SessionManagement
+from proxy.downstream.subjects import Subjects
+from proxy.downstream.third_party_login import ThirdPartyLogin
 from proxy.downstream.token import Issuer, Token
+from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
-from proxy.features import Feature, Redeem, Respond
+from proxy.downstream.v2_logout import V2Logout
+from proxy.features import Doors, Feature, Redeem, Respond
 from proxy.oidc.errors import Unavailable
 from proxy.settings import Settings
 from proxy.store import Store
@@ -40,8 +67,10 @@ from proxy.store.sealing import Seal
 from proxy.upstream.connections import Connections
 from proxy.upstream.relying_party import RelyingParty
 from proxy.web.callers import Callers
+from proxy.web.cookies import SameSite, cookie_name
 from proxy.web.pages import ASSETS, Pages
 from proxy.web.session import SessionStorage
+from proxy.web.throttle import Throttle
 from proxy.web.worker import CAN_SIGN
 from proxy.wire import Wire
 
@@ -59,14 +88,33 @@ class Parts:
         self.issuer = settings.tenant.issuer
         self.plugins = plugins.load(settings.plugins)
         self.lifetimes = lifetimes(settings)
-        self.keys = KeyRing(store, self.lifetimes.signed)
+        self.keys = KeyRing(
+            store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
+        )
+        self.clients = Clients(settings.clients, store)
+        self.subjects = Subjects(store)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
         self.sessions = Sessions(
             store, settings.connections, idle=settings.session.idle, absolute=settings.session.absolute
         )
+        self.send = wire.send
+        self.client_keys = ClientKeys(wire.send, time.time)
         tenants = Connections(settings.connections, wire.send, time.time)
         self.relying_party = RelyingParty(tenants, issuer=self.issuer, leeway=settings.server.clock_leeway)
+        calls = LogoutCalls(self.issuer, self.clients, self.keys, self.subjects, wire.send)
+        self.deliveries = Deliveries(store, calls.carry, time.time)
         self.form_key = Seal(secrets).derive("form")
+        self.proofs = Proofs(self.issuer, store, Seal(secrets).derive("dpop"), settings.tokens.dpop_nonce)
+        self.shore = Shore(
+            self.issuer,
+            self.clients,
+            settings.connections,
+            store,
+            self.keys,
+            self.subjects,
+            settings.tenant.acr_values,
+            settings.tenant.require_pushed_authorization_requests,
+        )
 
 
 def way_out(settings: Settings) -> Wire:
@@ -95,14 +143,16 @@ def lifetimes(settings: Settings) -> Lifetimes:
 def features(parts: Parts) -> tuple[Feature, ...]:
     """Everything the provider can do."""
     settings, store, issuer = parts.settings, parts.store, parts.issuer
-    clients, connections = settings.clients, settings.connections
-    answers = Issuer(issuer, parts.access_tokens)
-    code = AuthorizationCode(store, answers, parts.lifetimes, connections)
-    implicit = Implicit(issuer, parts.keys, parts.lifetimes.id_token)
-    refresh = RefreshToken(store, answers, parts.lifetimes, connections)
+    clients, connections = parts.clients, settings.connections
+    doors = Doors(lambda: switched_on)
+    tokens = Issuer(parts.access_tokens, IdTokens(issuer, parts.keys, parts.lifetimes.id_token), parts.subjects)
+    code = AuthorizationCode(store, tokens, parts.lifetimes, connections)
+    front = FrontChannel(code, tokens)
+    refresh = RefreshToken(store, tokens, parts.lifetimes, connections)
     login = Login(issuer, store, parts.relying_party, parts.plugins, connections, clients)
-    responses: dict[str, Respond] = {**code.responses(), **implicit.responses()}
-    authorize = Authorize(issuer, clients, connections, store, responses, login.depart, parts.sessions.keep_alive)
+    responses: dict[str, Respond] = {**code.responses(), **front.responses()}
+    authorize = Authorize(parts.shore, responses, login.depart, parts.sessions.keep_alive, doors)
+    logout = Logout(store, clients, doors, parts.deliveries.wake)
     arrival = Arrival(
         issuer,
         store,
@@ -111,23 +161,75 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         parts.plugins,
         connections,
         clients,
-        authorize.answer,
-        authorize.refuse,
+        authorize,
+        settings.session.management,
+        logout,
     )
-    logout = Logout(store, clients, lambda: switched_on)
-    grants: dict[str, Redeem] = {**code.grants(), **refresh.grants()}
+    redeemers = (code, refresh, ClientCredentials(store, tokens), *token_exchange(parts))
+    grants: dict[str, Redeem] = {kind: redeem for one in redeemers for kind, redeem in one.grants().items()}
     switched_on: tuple[Feature, ...] = (
         authorize,
-        Token(issuer, grants),
-        code,
-        implicit,
-        refresh,
-        UserInfo(issuer),
+        RequestObjects(issuer, parts.client_keys, parts.send),
+        Token(issuer, grants, parts.proofs),
+        *redeemers,
+        front,
+        UserInfo(issuer, parts.keys),
+        Introspection(parts.access_tokens, clients, connections, Consents(store)),
+        Revocation(parts.access_tokens),
         login,
         arrival,
-        RpInitiatedLogout(issuer, clients, parts.keys, logout.end, parts.form_key),
+        Consent(issuer, store, clients, Consents(store), authorize, parts.form_key),
+        PushedRequests(issuer, store, authorize, settings.tokens.pushed_request, parts.proofs),
+        ThirdPartyLogin(issuer, clients),
+        *registration(parts),
+        *leaving(parts, logout),
     )
     return (*switched_on, Metadata(issuer, parts.keys, joined(switched_on)))
+
+
+def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
+    """Every way out, and how clients hear of it."""
+    settings, issuer = parts.settings, parts.issuer
+    federated = FederatedLogout(issuer, parts.store, parts.relying_party, settings.connections)
+    steps = Leaving(issuer, logout.end, federated.depart, parts.form_key)
+    watched = (SessionManagement(issuer, cookie_name("state", issuer)),) if settings.session.management else ()
+    return (
+        RpInitiatedLogout(issuer, parts.clients, parts.keys, parts.subjects, steps),
+        V2Logout(parts.clients, settings.tenant.allowed_logout_urls, steps),
+        federated,
+        Participants(),
+        BackChannelLogout(),
+        FrontChannelLogout(issuer),
+        *watched,
+    )
+
+
+def token_exchange(parts: Parts) -> tuple[Feature, ...]:
+    """Token exchange, where a connection keeps what its tenant gives."""
+    connections = parts.settings.connections
+    if not any(connection.options.keeps_tokens for connection in connections.values()):
+        return ()
+    find = UpstreamTokens(parts.store).find
+    return (TokenExchange(parts.store, parts.access_tokens, parts.lifetimes, connections, find),)
+
+
+def registration(parts: Parts) -> tuple[Feature, ...]:
+    """Registration of clients, where the operator opened it."""
+    settings, store = parts.settings, parts.store
+    if settings.registration.mode == "off":
+        return ()
+    often = Throttle(burst=100, seconds=1, told="too many registrations from this address")
+    return (
+        Registration(
+            House(parts.issuer, settings.keys.algorithms),
+            settings.registration.mode == "open",
+            parts.clients,
+            Registry(store),
+            InitialTokens(store),
+            parts.send,
+            lambda source, now: often.spend((source,), now),
+        ),
+    )
 
 
 async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> web.Application:
@@ -135,15 +237,18 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     wire = way_out(settings)
     parts = Parts(settings, store, secrets, wire)
     pages = Pages(parts.issuer, settings.tenant.name)
-    callers = Callers(parts.issuer, pages, ClientAuthenticator(settings.clients), parts.access_tokens)
-    cookies = SessionStorage(parts.sessions, parts.issuer)
+    authenticator = ClientAuthenticator(parts.issuer, parts.clients, parts.client_keys, store)
+    callers = Callers(parts.issuer, pages, authenticator, parts.access_tokens, parts.proofs)
+    same_site: SameSite = "None" if settings.session.same_site == "none" else "Lax"
+    cookies = SessionStorage(parts.sessions, parts.issuer, same_site)
     site = web.Application(middlewares=[aiohttp_session.session_middleware(cookies)])
     site[KEYS] = parts.keys
     site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))
-    site.cleanup_ctx.append(lambda _: watching(parts.keys))
+    site.cleanup_ctx.append(lambda _: watching(parts))
+    site.cleanup_ctx.append(lambda _: delivering(parts.deliveries))
     site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
 
@@ -160,6 +265,8 @@ def add_routes(site: web.Application, features: Sequence[Feature], callers: Call
             handler = callers.wrap(endpoint)
             for method in endpoint.methods:
                 site.router.add_route(method, base + endpoint.path, handler)
+            if endpoint.cors:
+                site.router.add_route("OPTIONS", base + endpoint.path, callers.cors.preflight(endpoint))
 
 
 def add_assets(site: web.Application, pages: Pages, base: str) -> None:
@@ -187,22 +294,37 @@ async def plugged(loaded: plugins.Plugins) -> AsyncIterator[None]:
     loaded.close()
 
 
-async def watching(keys: KeyRing) -> AsyncIterator[None]:
-    """The signing keys, had before the first request if the store answers, and kept fresh as long as the site is up."""
+async def watching(parts: Parts) -> AsyncIterator[None]:
+    """Keys and salt, had before the first request if the store answers, and kept fresh as long as the site is up."""
     with contextlib.suppress(Unavailable):
-        await keys.load(time.time())
-    task = asyncio.create_task(keep_fresh(keys))
+        await look(parts)
+    task = asyncio.create_task(keep_fresh(parts))
     yield
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
-async def keep_fresh(keys: KeyRing) -> None:
-    """Look at the keys every ``KEY_CHECK`` seconds. A failed look is logged, and the next one comes."""
+async def delivering(deliveries: Deliveries) -> AsyncIterator[None]:
+    """Calls to clients, made as long as the site is up."""
+    task = asyncio.create_task(deliveries.run())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def look(parts: Parts) -> None:
+    """One look at what the store holds for all nodes. Raises ``Unavailable``."""
+    await parts.keys.keep(time.time())
+    await parts.subjects.load()
+
+
+async def keep_fresh(parts: Parts) -> None:
+    """Look every ``KEY_CHECK`` seconds. A failed look is logged, and the next one comes."""
     while True:
         try:
-            await keys.load(time.time())
+            await look(parts)
         except Exception as error:  # noqa: BLE001  # whatever it is, the task must live to look again
             log.warning("signing keys could not be read", extra={"reason": str(error)})
         await asyncio.sleep(KEY_CHECK)

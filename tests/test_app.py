@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from proxy.lab.page import Reader, directive, submits_itself
+from proxy.models.client import RESPONSE_TYPES
 from proxy.store.memory import MemoryStore
 from tests.kit.isthmus import connection, isthmus
 
@@ -19,7 +20,16 @@ WEBAPP: dict[str, Any] = {
     "redirect_uris": ["http://127.0.0.1:9002/callback"],
 }
 TENANT = connection("corp", "http://127.0.0.1:9/", "back_channel")
-ENDPOINTS = {"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"}
+ENDPOINTS = {
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "pushed_authorization_request_endpoint",
+    "jwks_uri",
+    "end_session_endpoint",
+}
 
 
 async def discovery(directory: Path) -> tuple[str, Mapping[str, Any], Mapping[str, int]]:
@@ -45,22 +55,28 @@ async def test_discovery_names_exactly_what_works(tmp_path: Path) -> None:
     assert document["issuer"] == issuer
     assert 404 not in statuses.values()
     assert {name for name in document if name.endswith(("_endpoint", "_uri"))} == ENDPOINTS
-    assert set(document["grant_types_supported"]) == {"authorization_code", "implicit", "refresh_token"}
-    assert document["response_types_supported"] == ["code", "id_token"]
+    assert set(document["grant_types_supported"]) == {
+        "authorization_code",
+        "implicit",
+        "refresh_token",
+        "client_credentials",
+    }
+    assert document["response_types_supported"] == list(RESPONSE_TYPES)
     assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
 
 
 async def test_the_key_set_has_public_rsa_keys_alone_and_the_next_one_among_them(tmp_path: Path) -> None:
-    """Two RSA keys from the start: the one that signs and the next; no private member in either."""
+    """RSA keys from the start: for each algorithm the one that signs and the next; nothing private in any."""
     async with (
         isthmus(tmp_path, MemoryStore(), connections=[TENANT], clients=[WEBAPP]) as node,
         ClientSession() as http,
     ):
         async with http.get(f"{node.issuer}.well-known/jwks.json") as response:
             keys = (await response.json())["keys"]
-    assert len(keys) == 2 and {k["kty"] for k in keys} == {"RSA"} and len({k["kid"] for k in keys}) == 2
+    assert {k["kty"] for k in keys} == {"RSA"} and len({k["kid"] for k in keys}) == 4
+    assert sorted(k["alg"] for k in keys) == ["PS256", "PS256", "RS256", "RS256"]
     assert all(set(k) <= {"kty", "n", "e", "kid", "alg", "use"} for k in keys)
 
 

@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from proxy.features import Answer, Caller, Endpoint, Feature, Request
+from proxy.features import Answer, Caller, Doors, Ended, Endpoint, Farewell, Feature, Request
+from proxy.models import Client
 from tests.bridge.test_session import a_session
 
 
@@ -16,8 +17,23 @@ async def test_every_door_has_an_empty_default() -> None:
     doors = (bare.endpoints(), bare.grants(), bare.responses(), bare.metadata())
     assert not any(doors)
     params = {"client_id": "webapp"}
-    assert bare.unfold(params) is params
-    await bare.farewell(a_session())
+    client, session = Client(client_id="webapp"), a_session()
+    assert await bare.unfold(params, client, 0) is params
+    assert await bare.interpose(None, client, session, 0) is None
+    assert bare.accompany(None, client, session, 0) == ({}, ())
+    assert bare.farewell(Ended("sid", "user"), 0) == Farewell()
+
+
+def test_only_features_with_a_say_are_asked() -> None:
+    """A request passes the doors that some feature opens, and no others; they are found when they are first asked."""
+
+    class Guest(Feature):
+        def farewell(self, ended: Ended, now: float) -> Farewell:
+            return Farewell()
+
+    guest = Guest()
+    doors = Doors(lambda: (Feature(), guest))
+    assert (doors.farewell, doors.unfold, doors.interpose, doors.accompany) == ((guest,), (), (), ())
 
 
 def test_an_answer_by_default_sets_and_ends_nothing() -> None:

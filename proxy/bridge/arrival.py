@@ -7,32 +7,36 @@ these leaves "start again", never "in".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.bridge import session as sessions
 from proxy.bridge import transaction as trips
+from proxy.bridge import upstream_tokens
+from proxy.bridge.logout import Logout
 from proxy.bridge.session import Sessions, Ticket
 from proxy.bridge.subject import user_id
 from proxy.downstream.authorize import AuthorizeRequest, check_redirect_uri
+from proxy.downstream.authorize_endpoint import Authorize
+from proxy.downstream.clients import Clients
 from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
 from proxy.models import Client, Connection, Identity, Session, Transaction
+from proxy.models.connection import serves
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
 from proxy.plugins import Plugins
-from proxy.store import Add, Drop, Get, Key, Op, Put, Store, Take, Taken, Touch, key
+from proxy.store import Add, Drop, Get, Key, Put, Store, Take, Taken, Touch, key
 from proxy.upstream.relying_party import RelyingParty
 
-AnswerFor = Callable[[AuthorizeRequest, Session, float], tuple[Answer, tuple[Op, ...]]]
-Refuse = Callable[[AuthorizeRequest, Refused], Answer]
 BINDING_LIFETIME = 400 * 86_400
 """Seconds that the issuer of a person's first login is remembered after it."""
 
 
 @dataclass(frozen=True)
 class Arrival(Feature):
-    """``login/callback``, for both channels. ``answer_for`` and ``refuse`` are downstream's answers to the client."""
+    """``login/callback``, for both channels. ``client_side`` is the endpoint that answers the client; with
+    ``watched`` the browser gets a state for session management."""
 
     issuer: str
     store: Store
@@ -40,9 +44,10 @@ class Arrival(Feature):
     relying_party: RelyingParty
     plugins: Plugins
     connections: Mapping[str, Connection]
-    clients: Mapping[str, Client]
-    answer_for: AnswerFor
-    refuse: Refuse
+    clients: Clients
+    client_side: Authorize
+    watched: bool
+    logout: Logout
 
     def endpoints(self) -> Sequence[Endpoint]:
         methods = ("GET", "POST")
@@ -61,15 +66,18 @@ class Arrival(Feature):
             raise
 
     async def _finish(self, request: Request, trip: Transaction, last: Mapping[str, Any]) -> Answer:
-        client, connection = self._still_allowed(trip, request.path)
-        asked = AuthorizeRequest.from_value(trip.request)
+        client, connection = await self._still_allowed(trip, request)
+        asked = AuthorizeRequest.from_value({**trip.request, "trip": trip.id})
         try:
             identity = await self.relying_party.finish(
                 connection, trip, request.params, method=request.method, now=request.now
             )
         except UpstreamError as error:
             return await self._failed(request, trip, asked, error)
-        return await self._welcome(request, trip, asked, client, connection, identity, last or trip.previous)
+        try:
+            return await self._welcome(request, asked, client, connection, identity, last or trip.previous)
+        except Refused as error:
+            return self.client_side.refuse(asked, error)
 
     async def _take(self, request: Request) -> tuple[Transaction, Mapping[str, Any]]:
         """The transaction of this state in this browser, once; and the browser's last login."""
@@ -89,13 +97,14 @@ class Arrival(Feature):
             raise Shown("invalid_request", "this login has not been to a tenant yet", reason="wrong_stage")
         return trip, last.value if last else {}
 
-    def _still_allowed(self, trip: Transaction, path: str) -> tuple[Client, Connection]:
+    async def _still_allowed(self, trip: Transaction, request: Request) -> tuple[Client, Connection]:
         """Client and connection as configured now: either may have gone while the person was away."""
-        client, connection = self.clients.get(trip.client_id), self.connections.get(trip.connection)
-        if client is None or connection is None or client.client_id not in connection.enabled_clients:
+        client = await self.clients.find(trip.client_id, request.now)
+        connection = self.connections.get(trip.connection)
+        if client is None or connection is None or not serves(connection, client):
             raise Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
         own = f"/{connection.name}" if connection.options.own_callback else ""
-        if path != f"{urlsplit(self.issuer).path}login/callback{own}":
+        if request.path != f"{urlsplit(self.issuer).path}login/callback{own}":
             raise Shown("invalid_request", "this answer came to another connection's address", reason="wrong_callback")
         check_redirect_uri(trip.request, client)
         return client, connection
@@ -104,7 +113,7 @@ class Arrival(Feature):
         self, request: Request, trip: Transaction, asked: AuthorizeRequest, error: UpstreamError
     ) -> Answer:
         if error.reason == "stale_login":
-            return self.refuse(asked, Refused("login_required", error.description))
+            return self.client_side.refuse(asked, Refused("login_required", error.description))
         if error.reason == "keys_unavailable" and request.method == "POST":
             # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
             await self.store.run(trips.save(trips.browser_of(trip.id, request.browsers), trip))
@@ -114,7 +123,6 @@ class Arrival(Feature):
     async def _welcome(
         self,
         request: Request,
-        trip: Transaction,
         asked: AuthorizeRequest,
         client: Client,
         connection: Connection,
@@ -133,9 +141,16 @@ class Arrival(Feature):
             expires_at=int(request.now) + self.sessions.absolute,
             profile=mapped.profile,
             upstream_sid=identity.sid,
+            acr=identity.acr,
+            amr=identity.amr,
+            browser_state=sessions.new_sid() if self.watched else "",
             sources=mapped.sources,
         )
-        answer, cookie = await self._write(request, asked, session, before, noted=str(before.get("sid", "")))
+        self.client_side.check_login(asked, client, session)
+        answer, cookie = await self._write(request, asked, client, session, before, noted=str(before.get("sid", "")))
+        if identity.tokens is not None:  # only once the person is sure to be who they were before
+            kept = upstream_tokens.keep(session.user_id, connection.name, identity.tokens, self.sessions.absolute)
+            await self.store.run(kept)
         return replace(
             answer,
             sign_in=SignIn(cookie, self.sessions.absolute),
@@ -145,7 +160,14 @@ class Arrival(Feature):
         )
 
     async def _write(
-        self, request: Request, asked: AuthorizeRequest, login: Session, before: Mapping[str, Any], *, noted: str
+        self,
+        request: Request,
+        asked: AuthorizeRequest,
+        client: Client,
+        login: Session,
+        before: Mapping[str, Any],
+        *,
+        noted: str,
     ) -> tuple[Answer, str]:
         """Session, code and the browser's note in one round trip; the client's answer and the browser's new cookie.
 
@@ -155,16 +177,20 @@ class Arrival(Feature):
         """
         session, same = following(login, before)
         ticket = Ticket.new(session.sid)
-        answer, code = self.answer_for(asked, session, request.now)
+        answer, code = await self.client_side.answer(asked, client, session, request.now)
+        other = before if before and not same else None
+        ends = await self.logout.ending(other["sid"], other["user_id"], (), request.now) if other else None
         note, written, bound, *_ = await self.store.run(
             Get(trips.last_login(request.browsers[0])),
             (self.sessions.renew if same else self.sessions.begin)(session, ticket, request.now),
             Add(binding(session.user_id), {"issuer": session.issuer}, BINDING_LIFETIME),
             Touch(binding(session.user_id), BINDING_LIFETIME),
             trips.note_login(request.browsers[0], session),
-            *((sessions.drop(before["sid"]),) if before and not same else ()),
+            *(ends.writes if ends else ()),
             *code,
         )
+        if ends:
+            self.logout.told()
         undo = [Drop(write.key) for write in code if isinstance(write, Put | Add)]
         if bound is not None and bound.value["issuer"] != session.issuer:
             await self.store.run(sessions.drop(session.sid), *undo)
@@ -173,7 +199,7 @@ class Arrival(Feature):
         if written is not False and not overtaken:
             return answer, ticket.cookie
         await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
-        return await self._write(request, asked, login, note.value if overtaken else {}, noted=session.sid)
+        return await self._write(request, asked, client, login, note.value if overtaken else {}, noted=session.sid)
 
 
 def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:
@@ -181,7 +207,9 @@ def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]
     time of the login is then strictly later, in whole seconds: clients compare (OpenID Connect Core 3.1.2.1)."""
     if before.get("user_id") != login.user_id:
         return replace(login, sid=sessions.new_sid()), False
-    return replace(login, sid=before["sid"], auth_time=max(login.auth_time, int(before["auth_time"]) + 1)), True
+    later = max(login.auth_time, int(before["auth_time"]) + 1)
+    state = login.browser_state and before["browser_state"]
+    return replace(login, sid=before["sid"], auth_time=later, browser_state=state), True
 
 
 def binding(person: str) -> Key:

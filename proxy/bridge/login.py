@@ -13,10 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.bridge import transaction as trips
+from proxy.downstream.acr import FEDERATED
+from proxy.downstream.answers import IN_A_POPUP
 from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.clients import Clients
 from proxy.downstream.next_step import too_old
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client, Connection, Session, Transaction, Wishes
+from proxy.models.connection import serves
 from proxy.oidc.errors import Refused, Shown, UpstreamError
 from proxy.oidc.urls import origin
 from proxy.plugins import Plugins
@@ -35,7 +39,7 @@ class Login(Feature):
     relying_party: RelyingParty
     plugins: Plugins
     connections: Mapping[str, Connection]
-    clients: Mapping[str, Client]
+    clients: Clients
 
     def endpoints(self) -> Sequence[Endpoint]:
         return (Endpoint("login", ("GET",), Caller.BROWSER, self.choose),)
@@ -74,13 +78,13 @@ class Login(Feature):
 
     def enabled(self, client: Client) -> tuple[Connection, ...]:
         """The connections a client's people may come through, in the order of the configuration."""
-        return tuple(c for c in self.connections.values() if client.client_id in c.enabled_clients)
+        return tuple(c for c in self.connections.values() if serves(c, client))
 
     async def choose(self, request: Request) -> Answer:
         """The login page, or the choice made on it. Raises ``Shown`` for a page that has ended."""
         browser = trips.browser_of(request.params.get("tx", ""), request.browsers)
         waiting = await self._waiting(browser, request.params.get("tx", ""))
-        client = self.clients.get(waiting.client_id)
+        client = await self.clients.find(waiting.client_id, request.now)
         if client is None:
             raise Shown("invalid_request", "the application is no longer registered", reason="unknown_client")
         enabled = self.enabled(client)
@@ -128,16 +132,19 @@ class Login(Feature):
     ) -> Answer:
         shown = (c for c in enabled if c.show_as_button)
         buttons = await asyncio.gather(*(self._button(waiting, c, client) for c in shown))
-        icons = {origin(b["icon_url"]) for b in buttons if b["icon_url"]}
+        pictures = {origin(url) for url in (client.logo_uri, *(b["icon_url"] for b in buttons)) if url}
         values: dict[str, Any] = {
             "client": client.label,
+            "logo": client.logo_uri,
+            "policy": client.policy_uri,
+            "terms": client.tos_uri,
             "buttons": buttons,
             "tx": waiting.id,
             "identifier_first": any(c.options.domain_aliases for c in enabled),
             "unknown": unknown,
             "email": typed or (waiting.wishes.login_hint if "@" in waiting.wishes.login_hint else ""),
         }
-        return Answer(page="login.html", values=values, image_sources=tuple(sorted(icons)))
+        return Answer(page="login.html", values=values, image_sources=tuple(sorted(pictures)), headers=IN_A_POPUP)
 
     async def _button(self, waiting: Transaction, connection: Connection, client: Client) -> Mapping[str, str]:
         button, _ = await self.plugins.button(connection, client)
@@ -149,7 +156,7 @@ def leaving_page(away: Answer, connection: Connection) -> Answer:
     """After the form with the address: a page that goes on by itself. A redirect would be one that the form leads to,
     and so would have to be allowed by name in the content security policy of a page that names none."""
     values = {"connection": connection.label, "url": away.redirect}
-    return Answer(page="leaving.html", values=values, browser=away.browser)
+    return Answer(page="leaving.html", values=values, browser=away.browser, headers=IN_A_POPUP)
 
 
 def by_name(name: str, enabled: Sequence[Connection]) -> Connection | None:
@@ -174,9 +181,17 @@ def by_domain(email: str, enabled: Sequence[Connection]) -> Connection | None:
 
 def wishes_of(asked: AuthorizeRequest, session: Session | None, now: float) -> Wishes:
     """What goes up to the tenant. The login must be newer than the trip's start when the client asked for a login, or
-    when ours was too old for it; a browser without a session only has to meet ``max_age`` (OIDC Core 3.1.2.1)."""
+    when ours was too old for it; a browser without a session only has to meet ``max_age`` (OIDC Core 3.1.2.1). A pushed
+    hint was kept out of addresses and pages by its client, and stays out."""
     fresh = "login" in asked.prompt or asked.max_age == 0
     if session is not None and too_old(asked, session, now):
         fresh = True
     prompt = tuple(p for p in asked.prompt if p in ("login", "select_account"))
-    return Wishes(prompt=prompt, max_age=asked.max_age, login_hint=asked.login_hint, fresh=fresh)
+    return Wishes(
+        prompt=prompt,
+        max_age=asked.max_age,
+        login_hint="" if asked.pushed else asked.login_hint,
+        fresh=fresh,
+        acr_values=tuple(value for value in asked.acr_values if value != FEDERATED),
+        ui_locales=asked.ui_locales,
+    )

@@ -65,7 +65,7 @@ class Sessions:
         record = await self._store.get(session_key(sid))
         if record is None or not hmac.compare_digest(digest(secret), str(record.value["secret"])):
             return None
-        session = Session(**{name: value for name, value in record.value.items() if name != "secret"})
+        session = from_value(record.value)
         alive = now < session.expires_at and session.connection in self._connections
         return session if alive else None
 
@@ -86,6 +86,12 @@ class Sessions:
         return Swap(
             session_key(session.sid), _value(session, ticket), self.lifetime(session, now), None, _indexes(session)
         )
+
+
+def from_value(value: Mapping[str, Any]) -> Session:
+    """A session back from its record."""
+    fields = {name: each for name, each in value.items() if name != "secret"}
+    return Session(**{**fields, "amr": tuple(value["amr"])})
 
 
 def _value(session: Session, ticket: Ticket) -> Mapping[str, Any]:

@@ -87,13 +87,14 @@ def outline(session: Session | None) -> Mapping[str, Any]:
     """Of a session what a later login needs to know."""
     if session is None:
         return {}
-    return {"sid": session.sid, "user_id": session.user_id, "auth_time": session.auth_time}
+    kept = ("sid", "user_id", "auth_time", "browser_state")
+    return {name: getattr(session, name) for name in kept}
 
 
 def from_value(value: Mapping[str, Any]) -> Transaction:
     """A transaction back from its record."""
     wishes = value["wishes"]
-    listed = {**wishes, "scopes": tuple(wishes["scopes"]), "prompt": tuple(wishes["prompt"])}
+    listed = {**wishes, **{name: tuple(wishes[name]) for name in ("scopes", "prompt", "acr_values")}}
     return Transaction(**{**value, "wishes": Wishes(**listed)})
 
 

@@ -4,6 +4,7 @@
     demo             a tenant, Isthmus and an application on this machine
     check            the configuration, held against the tenants it names
     keys             the keys that sign our tokens
+    clients          applications, and the tokens with which they register
     plugins          what is loaded, and what it does with a person's claims
 
 Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
@@ -34,8 +35,36 @@ COMMANDS = (
     ("demo", "demo:demo", "Run a tenant, Isthmus and an application on this machine.", "demo --check"),
     ("check", "check:check", "Hold the configuration against the tenants it names.", "check --json"),
     ("keys list", "keys:list_keys", "Show every signing key with its state.", "keys list --json"),
-    ("keys rotate", "keys:rotate", "Let the next key take over, and make a new next one.", "keys rotate"),
+    ("keys rotate", "keys:rotate", "Let the next key of each algorithm take over.", "keys rotate --alg PS256"),
     ("keys revoke", "keys:revoke", "Take a key out at once.", "keys revoke KID"),
+    ("clients list", "clients:list_clients", "Show every client, and where it comes from.", "clients list --json"),
+    ("clients show", "clients:show", "Show one client with all its metadata.", "clients show webapp --json"),
+    (
+        "clients add",
+        "clients:add",
+        "Add a client; its secret is printed once.",
+        "clients add --name Wiki --redirect-uri https://wiki.example/callback --first-party",
+    ),
+    (
+        "clients update",
+        "clients:update",
+        "Change what is given of a client, and leave the rest.",
+        "clients update CLIENT_ID --redirect-uri https://wiki.example/callback",
+    ),
+    ("clients remove", "clients:remove", "Remove a client.", "clients remove CLIENT_ID"),
+    (
+        "clients token",
+        "client_tokens:token",
+        "Make an initial access token for registration, and print it.",
+        "clients token --uses 5 --expires 30d",
+    ),
+    ("clients tokens", "client_tokens:tokens", "Show every initial access token.", "clients tokens --json"),
+    (
+        "clients revoke-token",
+        "client_tokens:revoke_token",
+        "End an initial access token at once.",
+        "clients revoke-token ID",
+    ),
     ("plugins list", "plugins:list_plugins", "Show every plugin and the hooks it implements.", "plugins list"),
     (
         "plugins try",
@@ -45,7 +74,11 @@ COMMANDS = (
     ),
 )
 """Name, where it lives in this package, what it does, an example. Help is written here so that listing imports none."""
-GROUPS = {"keys": "The keys that sign our tokens.", "plugins": "What is loaded, and what it does."}
+GROUPS = {
+    "keys": "The keys that sign our tokens.",
+    "clients": "Applications, and the tokens with which they register.",
+    "plugins": "What is loaded, and what it does.",
+}
 
 
 def commands() -> App:

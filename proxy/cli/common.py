@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -26,7 +27,12 @@ def configuration(path: Path | None) -> Settings:
     """The settings of the file at ``path``, else of ISTHMUS_CONFIG, else of the usual one. Raises Misconfigured."""
     from proxy.settings import load
 
-    return load(path or Path(os.environ.get("ISTHMUS_CONFIG") or DEFAULT), os.environ)
+    return load(source_of(path), os.environ)
+
+
+def source_of(path: Path | None) -> Path:
+    """The configuration file: the one at ``path``, else ISTHMUS_CONFIG, else the usual one."""
+    return path or Path(os.environ.get("ISTHMUS_CONFIG") or DEFAULT)
 
 
 @contextlib.asynccontextmanager
@@ -65,3 +71,8 @@ def table(rows: Iterable[Iterable[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def instant(seconds: int) -> str:
+    """A moment, as people read it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

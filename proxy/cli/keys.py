@@ -24,19 +24,33 @@ if TYPE_CHECKING:
 
 
 def list_keys(*, json: Json = False, config: Config = None) -> int:
-    """Show every signing key: next, current, previous or revoked, and since when.
+    """Show every signing key: next, current, previous or revoked, its algorithm, and since when.
 
     Example: isthmus keys list --json
     """
     return _run(config, json, lambda ring: ring.entries(time.time()))
 
 
-def rotate(*, json: Json = False, config: Config = None) -> int:
-    """Let the next key take over once every client can know it, and publish a new next one.
+def rotate(
+    *,
+    alg: Annotated[str | None, Parameter(help="Rotate the keys of this algorithm alone.")] = None,
+    json: Json = False,
+    config: Config = None,
+) -> int:
+    """Let the next key of each algorithm take over once every client can know it, and publish a new next one.
 
-    Example: isthmus keys rotate
+    While a rotation is still ahead, another changes nothing.
+    Example: isthmus keys rotate --alg PS256
     """
-    return _run(config, json, lambda ring: ring.rotate(time.time()))
+
+    async def work(ring: KeyRing) -> Sequence[Entry]:
+        try:
+            return await ring.rotate(time.time(), alg)
+        except KeyError:
+            on = ", ".join(ring.algorithms)
+            raise Misconfigured(Problem("keys", "--alg", f"must be from keys.algorithms: {on}")) from None
+
+    return _run(config, json, work)
 
 
 def revoke(
@@ -46,7 +60,8 @@ def revoke(
     json: Json = False,
     config: Config = None,
 ) -> int:
-    """Take a key out at once: nothing it signed is valid any more. If it was the current one, the next takes over.
+    """Take a key out at once: nothing it signed is valid any more. If it was the current one, the next of its algorithm
+    takes over.
 
     Example: isthmus keys revoke KID
     """
@@ -61,14 +76,14 @@ def revoke(
 
 
 def _run(config: Path | None, as_json: bool, work: Work) -> int:
-    """Do ``work`` with the ring in the store, and show what is there afterwards."""
+    """Do ``work`` with the rings in the store, and show what is there afterwards."""
     from proxy.downstream.keys import KeyRing
 
     settings = configuration(config)
 
     async def go() -> Sequence[Entry]:
         async with open_store(settings) as store:
-            return await work(KeyRing(store))
+            return await work(KeyRing(store, algorithms=settings.keys.algorithms))
 
     entries = asyncio.run(go())
     print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else _shown(entries))

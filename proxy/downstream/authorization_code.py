@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.downstream import acr
 from proxy.downstream import grant as grants
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
+from proxy.downstream.resource import for_resources
+from proxy.downstream.subjects import Subjects
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request, Respond, Response
 from proxy.models import Client, Connection, Session
@@ -27,6 +30,20 @@ def code_key(code: str) -> Key:
     return key("code", code)
 
 
+def login_of(request: AuthorizeRequest, client: Client, session: Session, subjects: Subjects) -> dict[str, Any]:
+    """Of a session and the request it answers, what a grant keeps."""
+    return {
+        "user_id": session.user_id,
+        "subject": subjects.of(client, session.user_id),
+        "connection": session.connection,
+        "auth_time": session.auth_time,
+        "acr": acr.given(request.acr_values, session.acr),
+        "amr": session.amr,
+        "profile": dict(session.profile),
+        "claims": request.claims,
+    }
+
+
 @dataclass(frozen=True)
 class Code:
     """What a code stands for until it is redeemed: the request it answers and the session that answered."""
@@ -35,28 +52,24 @@ class Code:
     redirect_uri: str
     sid: str
     scopes: tuple[str, ...]
-    audience: str = ""
+    audiences: tuple[str, ...] = ()
     nonce: str = ""
     challenge: str = ""
+    jkt: str = ""
     person: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: AuthorizeRequest, session: Session) -> Code:
+    def of(cls, request: AuthorizeRequest, session: Session, person: Mapping[str, Any]) -> Code:
         """The code of a checked request, answered by ``session``."""
-        person = {
-            "user_id": session.user_id,
-            "connection": session.connection,
-            "auth_time": session.auth_time,
-            "profile": dict(session.profile),
-        }
         return cls(
             client_id=request.client_id,
             redirect_uri=request.redirect_uri,
             sid=session.sid,
             scopes=request.scopes,
-            audience=request.audience,
+            audiences=request.audiences,
             nonce=request.nonce,
             challenge=request.challenge,
+            jkt=request.jkt,
             person=person,
         )
 
@@ -67,7 +80,7 @@ class Code:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Code:
         """Back from the stored record."""
-        return cls(**{**value, "scopes": tuple(value["scopes"])})
+        return cls(**{**value, "scopes": tuple(value["scopes"]), "audiences": tuple(value["audiences"])})
 
     def grant(self, grant_id: str, lifetimes: Lifetimes, now: float) -> Grant:
         """The grant it becomes when it is redeemed."""
@@ -76,7 +89,7 @@ class Code:
             client_id=self.client_id,
             sid=self.sid,
             scopes=self.scopes,
-            audience=self.audience,
+            audiences=self.audiences,
             created_at=int(now),
             expires_at=int(now) + lifetimes.refresh_absolute,
             offline="offline_access" in self.scopes,
@@ -103,10 +116,11 @@ class AuthorizationCode(Feature):
     def responses(self) -> Mapping[str, Respond]:
         return {"code": self.respond}
 
-    def respond(self, request: AuthorizeRequest, session: Session, now: float) -> Response:
+    def respond(self, request: AuthorizeRequest, client: Client, session: Session, now: float) -> Response:
         """A new code, and what must be written for it to count."""
         code = grants.new_secret()
-        write = Put(code_key(code), Code.of(request, session).as_value(), self.lifetimes.code)
+        person = login_of(request, client, session, self.issuer.subjects)
+        write = Put(code_key(code), Code.of(request, session, person).as_value(), self.lifetimes.code)
         return {"code": code}, (write,)
 
     async def redeem(self, request: Request, client: Client) -> Mapping[str, Any]:
@@ -124,15 +138,20 @@ class AuthorizationCode(Feature):
             raise invalid_code("unknown_code")
         code = Code.from_value(taken.value)
         check_redemption(code, request.params, client)
-        if not serves(self.connections, code.person["connection"], client.client_id):
+        if code.jkt not in ("", request.jkt):  # RFC 9449 10
+            raise invalid_code("dpop_key_mismatch")
+        if not serves(self.connections.get(code.person["connection"]), client):
             raise invalid_code("connection_disabled")
-        return await self._issue(code, code.grant(grant_id, self.lifetimes, request.now), client, request.now)
+        return await self._issue(code, code.grant(grant_id, self.lifetimes, request.now), client, request)
 
-    async def _issue(self, code: Code, grant: Grant, client: Client, now: float) -> Mapping[str, Any]:
-        refresh = ""
+    async def _issue(self, code: Code, grant: Grant, client: Client, request: Request) -> Mapping[str, Any]:
+        refresh, now = "", request.now
         if grant.offline:
-            grant, refresh = grants.rotate(grant, now)
-        answer, writes = self.issuer.issue(grant, client, now, scopes=grant.scopes, nonce=code.nonce, refresh=refresh)
+            grant, refresh = grants.rotate(grants.bound(grant, client, request.jkt), now)
+        held = for_resources(grant, client, request.params)
+        answer, writes = self.issuer.issue(
+            held, client, now, scopes=held.scopes, nonce=code.nonce, refresh=refresh, jkt=request.jkt
+        )
         life = grants.lifetime(grant, self.lifetimes, now)
         add = Add(grant_key(grant.id), grant.as_value(), life, grants.listed_under(grant))
         # The session is looked at last: a logout after that look finds the grant listed, one before it is seen here.

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.downstream.authorize_rules import check_rules, mode_of
+from proxy.downstream import claims_request
+from proxy.downstream.authorize_rules import DISPLAYS, audiences_of, check_rules, mode_of
+from proxy.downstream.clients import Clients
 from proxy.models import Client
-from proxy.models.client import STANDARD_SCOPES
+from proxy.models.client import response_type
 from proxy.oidc.errors import Shown
 from proxy.oidc.params import words
 
+LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,8}")  # RFC 5646 2.1, as far as we need it
 LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:/[^#]*)?)")  # RFC 8252 7.3
 
 
 @dataclass(frozen=True)
 class AuthorizeRequest:
-    """A checked authorization request. ``scopes`` are the granted ones, ``audience`` the API asked for or empty."""
+    """A checked authorization request. ``scopes`` are the granted ones, ``audiences`` the APIs asked for.
+
+    ``claims`` are those asked for by name, at ``id_token`` and ``userinfo``; ``essential_acr`` says that ``acr_values``
+    must be met. ``subject`` is whom the client means, ``jkt`` the key its code is bound to (RFC 9449 10), ``pushed``
+    the reference of a pushed request, ``trip`` the login that ends with its answer.
+    """
 
     client_id: str
     redirect_uri: str
@@ -33,17 +41,28 @@ class AuthorizeRequest:
     max_age: int | None = None
     login_hint: str = ""
     connection: str = ""
-    audience: str = ""
+    audiences: tuple[str, ...] = ()
     challenge: str = ""
     response_type: str = "code"
     response_mode: str = "query"
+    acr_values: tuple[str, ...] = ()
+    essential_acr: bool = False
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    subject: str = ""
+    display: str = ""
+    ui_locales: str = ""
+    jkt: str = ""
+    pushed: str = ""
+    trip: str = ""
 
     def as_value(self) -> Mapping[str, Any]:
         """As plain values, for a stored record."""
         return dict(vars(self))
 
     def as_params(self) -> Mapping[str, str]:
-        """As the parameters of a request that asks the same again."""
+        """As the parameters of a request that asks the same again; of a pushed one nothing shows but its reference."""
+        if self.pushed:
+            return {"client_id": self.client_id, "request_uri": self.pushed}
         pkce_params = {"code_challenge": self.challenge, "code_challenge_method": "S256"} if self.challenge else {}
         asked = {
             "response_type": self.response_type,
@@ -57,7 +76,12 @@ class AuthorizeRequest:
             "max_age": "" if self.max_age is None else str(self.max_age),
             "login_hint": self.login_hint,
             "connection": self.connection,
-            "audience": self.audience,
+            "resource": " ".join(self.audiences),
+            "acr_values": " ".join(self.acr_values),
+            "display": self.display,
+            "ui_locales": self.ui_locales,
+            "dpop_jkt": self.jkt,
+            "claims": claims_request.as_param(self),
             **pkce_params,
         }
         return {name: value for name, value in asked.items() if value}
@@ -65,18 +89,20 @@ class AuthorizeRequest:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> AuthorizeRequest:
         """Back from a stored record."""
-        return cls(**{**value, "scopes": tuple(value["scopes"]), "prompt": tuple(value["prompt"])})
+        lists = {name: tuple(value[name]) for name in ("scopes", "prompt", "audiences", "acr_values")}
+        claims = {place: tuple(names) for place, names in value["claims"].items()}
+        return cls(**{**value, **lists, "claims": claims})
 
 
 # --- who asks, and where the answer may go: errors are shown to the person ---
 
 
-def check_client(params: Mapping[str, str], clients: Mapping[str, Client]) -> Client:
-    """The registered client of ``client_id``. Raises ``Shown``."""
+async def check_client(params: Mapping[str, str], clients: Clients, now: float) -> Client:
+    """The known client of ``client_id``. Raises ``Shown``, ``Unavailable``."""
     name = params.get("client_id", "")
     if not name:
         raise Shown("invalid_request", "client_id is missing")
-    client = clients.get(name)
+    client = await clients.find(name, now)
     if client is None:
         raise Shown("invalid_client", "no application is registered with this client_id", reason="unknown_client")
     return client
@@ -108,30 +134,43 @@ def _loopback_match(uri: str, registered: tuple[str, ...]) -> bool:
 def check_request(params: Mapping[str, str], client: Client, redirect_uri: str) -> AuthorizeRequest:
     """The request as a typed value. Raises ``Refused`` for the client to hear."""
     check_rules(params, client)
-    audience = params.get("audience") or params.get("resource", "")
+    audiences = audiences_of(params)
     max_age = params.get("max_age")
+    by_name = claims_request.check(params.get("claims", ""), client)
+    kind = response_type(params["response_type"])
     return AuthorizeRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,
-        scopes=granted_scopes(words(params.get("scope", "")), client, audience),
+        scopes=granted_scopes(words(params.get("scope", "")), client, audiences, kind),
         state=params.get("state", ""),
         nonce=params.get("nonce", ""),
         prompt=words(params.get("prompt", "")),
-        max_age=None if max_age is None else int(max_age),
+        max_age=client.default_max_age if max_age is None else int(max_age),
         login_hint=params.get("login_hint", "")[:320],
         connection=params.get("connection", ""),
-        audience=audience,
+        audiences=audiences,
         challenge=params.get("code_challenge", ""),
-        response_type=params["response_type"],
-        response_mode=mode_of(params),
+        response_type=kind,
+        response_mode=mode_of(params, client),
+        acr_values=by_name.acr_values or words(params.get("acr_values", "")) or client.default_acr_values,
+        essential_acr=by_name.essential_acr,
+        claims=by_name.names,
+        subject=by_name.subject,
+        display=params["display"] if params.get("display") in DISPLAYS else "",
+        ui_locales=" ".join(filter(LANGUAGE_TAG.fullmatch, words(params.get("ui_locales", "")))),
+        jkt=params.get("dpop_jkt", ""),
     )
 
 
-def granted_scopes(asked: tuple[str, ...], client: Client, audience: str) -> tuple[str, ...]:
-    """Of the scopes asked, those that are granted: the standard ones, and what the client's grant for ``audience``
-    lists. Unknown ones are left out, as OpenID Connect Core 3.1.2.1 recommends; the token answer says which."""
-    api = client.api(audience)
-    may = set(STANDARD_SCOPES) | set(api.scopes if api else ())
-    if "refresh_token" not in client.grant_types:
+def granted_scopes(
+    asked: tuple[str, ...], client: Client, audiences: tuple[str, ...], kind: str = "code"
+) -> tuple[str, ...]:
+    """Of the scopes asked, those that are granted: the standard ones, and what the client's grants for ``audiences``
+    list. Unknown ones are left out, as OpenID Connect Core 3.1.2.1 recommends; the token answer says which."""
+    may = set(client.scopes)
+    for audience in audiences:
+        api = client.api(audience)
+        may |= set(api.scopes if api else ())
+    if "refresh_token" not in client.grant_types or "code" not in kind:  # OIDC Core 11
         may.discard("offline_access")
     return tuple(scope for scope in asked if scope in may)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from proxy.downstream import acr
 from proxy.downstream.answers import send, send_error
 from proxy.downstream.authorize import AuthorizeRequest, check_client, check_redirect_uri, check_request
-from proxy.downstream.authorize_rules import MODES, mode_of
+from proxy.downstream.authorize_rules import FORM_POST, FRAGMENT, QUERY, mode_of
+from proxy.downstream.clients import Clients
+from proxy.downstream.id_token_hint import check_hint
+from proxy.downstream.keys import KeyRing
 from proxy.downstream.next_step import Step, next_step
-from proxy.features import Answer, Caller, Endpoint, Feature, Request, Respond
+from proxy.downstream.subjects import Subjects
+from proxy.features import Answer, Caller, Doors, Endpoint, Feature, Request, Respond
 from proxy.models import Client, Connection, Session
 from proxy.models.client import STANDARD_SCOPES
 from proxy.models.connection import serves
@@ -18,29 +23,51 @@ from proxy.oidc.errors import Refused
 from proxy.store import Op, Store
 
 LogIn = Callable[[Request, AuthorizeRequest, Client, Session | None], Awaitable[Answer]]
+FOLDED = ("request", "request_uri")
+"""Parameters that stand for others (RFC 9101, RFC 9126)."""
+PUSHED = "urn:ietf:params:oauth:request_uri:"
+"""How the reference of a pushed request begins (RFC 9126 2.2)."""
+
+
+@dataclass(frozen=True)
+class Shore:
+    """What the provider knows of those around it."""
+
+    issuer: str
+    clients: Clients
+    connections: Mapping[str, Connection]
+    store: Store
+    keys: KeyRing
+    subjects: Subjects
+    acr_values: tuple[str, ...] = ()
+    require_pushed: bool = False
 
 
 @dataclass(frozen=True)
 class Authorize(Feature):
-    """The authorization endpoint. ``log_in`` crosses the bridge; ``keep_alive`` says how a used session lives on."""
+    """The authorization endpoint. ``log_in`` crosses the bridge; ``keep_alive`` says how a used session lives on;
+    ``doors`` are the features with a say in requests and answers."""
 
-    issuer: str
-    clients: Mapping[str, Client]
-    connections: Mapping[str, Connection]
-    store: Store
+    shore: Shore
     respond: Mapping[str, Respond]
     log_in: LogIn
     keep_alive: Callable[[Session, float], Op]
+    doors: Doors
 
     def endpoints(self) -> Sequence[Endpoint]:
         return (Endpoint("authorize", ("GET", "POST"), Caller.BROWSER, self.handle),)
 
     def metadata(self) -> Mapping[str, Any]:
         return {
-            "authorization_endpoint": f"{self.issuer}authorize",
+            "authorization_endpoint": f"{self.shore.issuer}authorize",
             "response_types_supported": list(self.respond),
-            "response_modes_supported": list(dict.fromkeys(mode for one in self.respond for mode in MODES[one])),
+            "response_modes_supported": [QUERY, FRAGMENT, FORM_POST],
             "scopes_supported": list(STANDARD_SCOPES),
+            "acr_values_supported": [acr.FEDERATED, *self.shore.acr_values],
+            "claims_parameter_supported": True,
+            "display_values_supported": ["page", "popup", "touch", "wap"],
+            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "ui_locales_supported": ["en"],
             "authorization_response_iss_parameter_supported": True,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,
@@ -49,34 +76,82 @@ class Authorize(Feature):
     async def handle(self, request: Request) -> Answer:
         """One authorization request. Raises ``Shown`` while the client and its address are not sure; after that every
         refusal goes to the client."""
-        client = check_client(request.params, self.clients)
-        redirect_uri = check_redirect_uri(request.params, client)
+        client, params = await check_client(request.params, self.shore.clients, request.now), request.params
         try:
-            return await self._answer(request, check_request(request.params, client, redirect_uri), client)
+            params = await self.unfolded(params, client, request.now)
+            asked = self.check(params, client, request.now)
+            if request.params.get("request_uri", "").startswith(PUSHED):
+                asked = replace(asked, pushed=request.params["request_uri"])
+            elif client.require_pushed_authorization_requests or self.shore.require_pushed:  # RFC 9126 5, 6
+                raise Refused("invalid_request", "the application must push its requests", reason="not_pushed")
+            return await self._answer(request, asked, client)
         except Refused as error:
-            state = request.params.get("state", "")
-            return send_error(redirect_uri, mode_of(request.params), state, error, self.issuer)
+            target = check_redirect_uri(params, client)  # no error goes to an address that was not checked
+            return send_error(target, mode_of(params, client), params.get("state", ""), error, self.shore.issuer)
+
+    async def unfolded(self, params: Mapping[str, str], client: Client, now: float) -> Mapping[str, str]:
+        """The request with what its ``request`` or ``request_uri`` stands for. Raises ``Shown``, ``Refused``."""
+        if client.require_signed_request_object or any(name in params for name in FOLDED):
+            for feature in self.doors.unfold:
+                params = await feature.unfold(params, client, now)
+        return params
+
+    def check(self, params: Mapping[str, str], client: Client, now: float) -> AuthorizeRequest:
+        """The whole request, checked. Raises ``Shown`` for a redirect URI that is not sure, ``Refused``."""
+        asked = check_request(params, client, check_redirect_uri(params, client))
+        hint = check_hint(params.get("id_token_hint", ""), client, self.shore.keys, self.shore.issuer, now)
+        return replace(asked, subject=hint.subject) if hint.client_id == client.client_id else asked
 
     async def _answer(self, request: Request, asked: AuthorizeRequest, client: Client) -> Answer:
         session = await request.session() if request.session else None
-        # A session opens only the applications that its connection is enabled for.
-        usable = session if session and serves(self.connections, session.connection, client.client_id) else None
-        step = next_step(asked, usable, request.now)
+        usable = session if session and self._opens(session, asked, client) else None
+        step = next_step(asked, usable, request.now, acr_offered=self.shore.acr_values)
         if step is Step.ISSUE and usable is not None:
-            answer, writes = self.answer(asked, usable, request.now)
-            await self.store.run(*writes, self.keep_alive(usable, request.now))
+            answer, writes = await self.answer(asked, client, usable, request.now)
+            await self.shore.store.run(*writes, self.keep_alive(usable, request.now))
             return answer
         if step is Step.REFUSE:
             raise Refused("login_required", "the person is not logged in, or must log in again")
         return await self.log_in(request, asked, client, session)
 
-    def answer(self, asked: AuthorizeRequest, session: Session, now: float) -> tuple[Answer, tuple[Op, ...]]:
-        """The answer to a checked request, with ``state`` and ``iss`` (RFC 6749 4.1.2, RFC 9207 2), and what must be
-        written for it to count."""
-        fields, writes = self.respond[asked.response_type](asked, session, now)
+    def _opens(self, session: Session, asked: AuthorizeRequest, client: Client) -> bool:
+        """A session opens only the applications that its connection serves, and only for the person they mean."""
+        if not serves(self.shore.connections.get(session.connection), client):
+            return False
+        return not asked.subject or asked.subject == self.shore.subjects.of(client, session.user_id)
+
+    def check_login(self, asked: AuthorizeRequest, client: Client, session: Session) -> None:
+        """Whether a fresh login is what the client asked for. Raises ``Refused``."""
+        if asked.subject and asked.subject != self.shore.subjects.of(client, session.user_id):
+            raise Refused("login_required", "somebody else logged in", reason="other_person")
+        if not acr.met(asked.acr_values, session.acr, self.shore.acr_values, essential=asked.essential_acr):
+            text = "the login does not meet acr_values"
+            raise Refused("unmet_authentication_requirements", text, reason="acr_not_met")
+
+    async def answer(
+        self, asked: AuthorizeRequest, client: Client, session: Session, now: float
+    ) -> tuple[Answer, tuple[Op, ...]]:
+        """The answer to a checked request, or what the person must see before it, and what must be written for it to
+        count. Raises ``Shown``, ``Refused``."""
+        for feature in self.doors.interpose:
+            pause = await feature.interpose(asked, client, session, now)
+            if pause is not None:
+                return pause
+        return self.conclude(asked, client, session, now)
+
+    def conclude(
+        self, asked: AuthorizeRequest, client: Client, session: Session, now: float
+    ) -> tuple[Answer, tuple[Op, ...]]:
+        """The answer with ``state`` and ``iss`` (RFC 6749 4.1.2, RFC 9207 2), and what must be written for it to count:
+        nothing stands between any more."""
+        fields, writes = self.respond[asked.response_type](asked, client, session, now)
+        for feature in self.doors.accompany:
+            more, also = feature.accompany(asked, client, session, now)
+            fields, writes = {**fields, **more}, (*writes, *also)
         state = {"state": asked.state} if asked.state else {}
-        return send(asked.redirect_uri, asked.response_mode, {**fields, **state, "iss": self.issuer}), writes
+        answer = send(asked.redirect_uri, asked.response_mode, {**fields, **state, "iss": self.shore.issuer})
+        return replace(answer, browser_state=session.browser_state), writes
 
     def refuse(self, asked: AuthorizeRequest, error: Refused) -> Answer:
         """Tell the client of a checked request why it gets no answer."""
-        return send_error(asked.redirect_uri, asked.response_mode, asked.state, error, self.issuer)
+        return send_error(asked.redirect_uri, asked.response_mode, asked.state, error, self.shore.issuer)

@@ -9,15 +9,19 @@ import re
 from collections.abc import Callable, Mapping
 
 from proxy.models import Client
-from proxy.models.client import RESPONSE_TYPES
+from proxy.models.client import RESPONSE_TYPES, response_type
 from proxy.oidc import pkce
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
+from proxy.oidc.urls import origin
 
 LONGEST = 2048
 """Most characters of ``state``, ``nonce`` and ``scope``."""
-MODES: Mapping[str, tuple[str, ...]] = {"code": ("query", "form_post"), "id_token": ("fragment", "form_post")}
-"""The response types we know, each with its modes; the first is the default (Multiple Response Types 2.1, 3)."""
+QUERY, FRAGMENT, FORM_POST, WEB_MESSAGE = "query", "fragment", "form_post", "web_message"
+IN_THE_QUERY = ("code", "none")
+"""Response types whose answer may travel in the query, and does by default (Multiple Response Types 3, 4)."""
+DISPLAYS = frozenset({"page", "popup", "touch", "wap"})
+MOST_AUDIENCES = 10
 SCOPE_SYNTAX = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")  # RFC 6749 3.3
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
@@ -38,31 +42,33 @@ def _known_response_type(params: Mapping[str, str], client: Client) -> None:  # 
     asked = params.get("response_type")
     if asked is None:
         raise Refused("invalid_request", "response_type is missing")
-    if asked not in MODES:
-        raise Refused("unsupported_response_type", f"this server supports response_type {', '.join(MODES)}")
-    if asked not in client.response_types:
+    if response_type(asked) not in RESPONSE_TYPES:
+        raise Refused("unsupported_response_type", f"this server supports response_type {', '.join(RESPONSE_TYPES)}")
+    if response_type(asked) not in client.response_types:
         raise Refused("unauthorized_client", "the application may not use this response_type")
 
 
 def _allowed_grant(params: Mapping[str, str], client: Client) -> None:  # RFC 7591 2
-    needed = RESPONSE_TYPES[params["response_type"]]
-    if needed not in client.grant_types:
-        raise Refused("unauthorized_client", f"the application may not use the {needed} grant")
+    for needed in RESPONSE_TYPES[response_type(params["response_type"])]:
+        if needed not in client.grant_types:
+            raise Refused("unauthorized_client", f"the application may not use the {needed} grant")
 
 
 def _known_response_mode(params: Mapping[str, str], client: Client) -> None:  # OAuth 2.0 Multiple Response Types 2.1
-    modes = MODES[params["response_type"]]
-    if params.get("response_mode", modes[0]) not in modes:
+    asked, modes = params.get("response_mode"), modes_of(params, client)
+    if asked == WEB_MESSAGE and asked not in modes:
+        raise Refused("invalid_request", "the origin of redirect_uri is not among the web_origins of the application")
+    if asked is not None and asked not in modes:
         raise Refused("invalid_request", f"this response_type supports response_mode {', '.join(modes)}")
 
 
-def _whole_implicit(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.2.2.1
-    if params["response_type"] != "id_token":
+def _whole_front_channel(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.2.2.1, 3.3.2.1
+    if "id_token" not in params["response_type"]:
         return
     if "nonce" not in params:
-        raise Refused("invalid_request", "nonce is required with response_type id_token")
+        raise Refused("invalid_request", "nonce is required with this response_type")
     if "openid" not in words(params.get("scope", "")):
-        raise Refused("invalid_scope", "scope must hold openid with response_type id_token")
+        raise Refused("invalid_scope", "scope must hold openid with this response_type")
 
 
 def _legal_scope(params: Mapping[str, str], client: Client) -> None:  # RFC 6749 3.3
@@ -86,7 +92,7 @@ def _legal_max_age(params: Mapping[str, str], client: Client) -> None:  # OIDC C
 
 
 def _pkce_with_s256(params: Mapping[str, str], client: Client) -> None:  # RFC 7636 4.3, RFC 9700 2.1.1
-    if params["response_type"] != "code":
+    if "code" not in params["response_type"]:
         return
     challenge, method = params.get("code_challenge"), params.get("code_challenge_method")
     if challenge is None and method is None:
@@ -100,11 +106,19 @@ def _pkce_with_s256(params: Mapping[str, str], client: Client) -> None:  # RFC 7
 
 
 def _granted_audience(params: Mapping[str, str], client: Client) -> None:  # RFC 8707 2
-    asked = {params[name] for name in ("audience", "resource") if name in params}
-    if len(asked) > 1:
-        raise Refused("invalid_target", "audience and resource name two different APIs")
+    asked = audiences_of(params)
+    if len(asked) > MOST_AUDIENCES:
+        raise Refused("invalid_target", f"more than {MOST_AUDIENCES} APIs are asked for")
     if any(client.api(one) is None for one in asked):
         raise Refused("invalid_target", "the application has no grant for this audience")
+
+
+def _bounded_wishes(params: Mapping[str, str], client: Client) -> None:  # OIDC Core 3.1.2.1
+    for name in ("acr_values", "ui_locales", "claims_locales"):
+        if len(params.get(name, "")) > LONGEST:
+            raise Refused("invalid_request", f"{name} is longer than {LONGEST} characters")
+    if "dpop_jkt" in params and not pkce.WELL_FORMED_CHALLENGE.fullmatch(params["dpop_jkt"]):
+        raise Refused("invalid_request", "dpop_jkt is not the base64url of a SHA-256 thumbprint")  # RFC 9449 10
 
 
 Rule = Callable[[Mapping[str, str], Client], None]
@@ -114,20 +128,36 @@ RULES: tuple[Rule, ...] = (
     _known_response_type,
     _allowed_grant,
     _known_response_mode,
-    _whole_implicit,
+    _whole_front_channel,
     _legal_scope,
     _known_prompt,
     _legal_max_age,
     _pkce_with_s256,
     _granted_audience,
+    _bounded_wishes,
 )
 
 
-def mode_of(params: Mapping[str, str]) -> str:
+def modes_of(params: Mapping[str, str], client: Client) -> tuple[str, ...]:
+    """The response modes that are open to a request; the first is the default. A code is read from a fragment by apps
+    in the browser alone, and a message goes only to pages the operator listed (``web_origins``)."""
+    kind = response_type(params.get("response_type", "code"))
+    in_query = kind in IN_THE_QUERY or kind not in RESPONSE_TYPES
+    modes = (QUERY, *((FRAGMENT,) if client.is_public else ())) if in_query else (FRAGMENT,)
+    web = (WEB_MESSAGE,) if origin(params.get("redirect_uri", "")) in client.web_origins else ()
+    return (*modes, FORM_POST, *web)
+
+
+def mode_of(params: Mapping[str, str], client: Client) -> str:
     """The mode that a request asks for, or the one its response type implies if it asks for none or wrongly."""
-    modes = MODES.get(params.get("response_type", ""), ("query",))
+    modes = modes_of(params, client)
     asked = params.get("response_mode", "")
     return asked if asked in modes else modes[0]
+
+
+def audiences_of(params: Mapping[str, str]) -> tuple[str, ...]:
+    """The APIs that a request names: ``resource`` (RFC 8707 2), Auth0's ``audience``, or both."""
+    return tuple(dict.fromkeys((*words(params.get("audience", "")), *words(params.get("resource", "")))))
 
 
 def check_rules(params: Mapping[str, str], client: Client) -> None:

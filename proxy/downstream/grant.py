@@ -6,6 +6,7 @@ tokens by their hashes only.
     code     {grant to be}                 60 seconds, taken once
     grant    client, person, scopes        as long as the longest of its tokens
     access   grant, scopes, audience       an opaque access token; a JWT one carries the same in its claims
+    denied   nothing                       a JWT access token that was revoked by itself, until it ends
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from proxy.models import Client
 from proxy.store import Key, Op, Put, digest, key
 
 REMEMBERED = 600
@@ -46,7 +48,10 @@ class Grant:
     """What was granted. ``sid`` is the session it came from; ``offline`` lets it outlive that session.
 
     ``seed`` is what its refresh tokens prove their origin with; ``head`` the hash of the one that is good, ``previous``
-    of the one before, rotated at ``rotated_at``. ``expires_at`` ends the last of them.
+    of the one before, rotated at ``rotated_at``. ``expires_at`` ends the last of them. ``subject`` is who the person is
+    to the client, ``acr`` and ``amr`` how they logged in, ``claims`` what the client asked for by name, at ``id_token``
+    and ``userinfo``, ``jkt`` the key the refresh tokens are bound to (RFC 9449 5), or empty. Without a ``user_id`` it
+    is the client's own (RFC 6749 4.4).
     """
 
     id: str
@@ -59,7 +64,12 @@ class Grant:
     created_at: int
     expires_at: int
     profile: Mapping[str, Any]
-    audience: str = ""
+    subject: str = ""
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    audiences: tuple[str, ...] = ()
+    jkt: str = ""
     offline: bool = False
     seed: str = ""
     head: str = ""
@@ -73,7 +83,11 @@ class Grant:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Grant | None:
         """Back from the stored record; None for a revoked one."""
-        return None if value.get("revoked") else cls(**{**value, "scopes": tuple(value["scopes"])})
+        if value.get("revoked"):
+            return None
+        lists = {name: tuple(value[name]) for name in ("scopes", "amr", "audiences")}
+        claims = {place: tuple(names) for place, names in value["claims"].items()}
+        return cls(**{**value, **lists, "claims": claims})
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,11 @@ def access_key(token: str) -> Key:
     return key("access", token)
 
 
+def denied_key(jti: str) -> Key:
+    """Where it is remembered that a JWT access token was revoked by itself."""
+    return key("denied", jti)
+
+
 def session_key(sid: str) -> Key:
     """Where the session of a ``sid`` lies. Written by the bridge; downstream asks only whether it still exists."""
     return key("session", sid)
@@ -144,6 +163,12 @@ def listed_under(grant: Grant) -> tuple[Key, ...]:
 def revoke(grant_id: str) -> Op:
     """What ends a grant: a tombstone takes its place, so that one still being written cannot come to life."""
     return Put(grant_key(grant_id), {"revoked": True}, REMEMBERED)
+
+
+def bound(grant: Grant, client: Client, jkt: str) -> Grant:
+    """The grant with its refresh tokens bound to the key ``jkt``, if ``client`` has nothing else to prove that they are
+    its own (RFC 9449 5)."""
+    return replace(grant, jkt=jkt) if client.is_public else grant
 
 
 def rotate(grant: Grant, now: float) -> tuple[Grant, str]:

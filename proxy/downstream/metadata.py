@@ -12,6 +12,7 @@ from typing import Any
 from proxy.downstream.keys import KeyRing
 from proxy.downstream.ring import CACHED_FOR
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
+from proxy.models.client_rules import ID_TOKEN_MAC
 
 FRESH_ENOUGH = 1.0
 """Seconds that a node's copy of the keys may be old when it publishes them."""
@@ -37,9 +38,9 @@ class Metadata(Feature):
 
     def endpoints(self) -> Sequence[Endpoint]:
         return (
-            Endpoint(".well-known/openid-configuration", ("GET",), Caller.ANYONE, self.discovery),
-            Endpoint(".well-known/oauth-authorization-server", ("GET",), Caller.ANYONE, self.discovery),
-            Endpoint(".well-known/jwks.json", ("GET",), Caller.ANYONE, self.jwks),
+            Endpoint(".well-known/openid-configuration", ("GET",), Caller.ANYONE, self.discovery, "public"),
+            Endpoint(".well-known/oauth-authorization-server", ("GET",), Caller.ANYONE, self.discovery, "public"),
+            Endpoint(".well-known/jwks.json", ("GET",), Caller.ANYONE, self.jwks, "public"),
         )
 
     async def discovery(self, request: Request) -> Answer:
@@ -47,8 +48,8 @@ class Metadata(Feature):
         own = {
             "issuer": self.issuer,
             "jwks_uri": f"{self.issuer}.well-known/jwks.json",
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "subject_types_supported": ["public", "pairwise"],
+            "id_token_signing_alg_values_supported": [*self.keys.algorithms, ID_TOKEN_MAC],
         }
         return Answer(json={**own, **self.document}, headers={"Cache-Control": "public, max-age=300"})
 

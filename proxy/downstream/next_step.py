@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum, auto
 
+from proxy.downstream.acr import met
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.models import Session
 
@@ -16,15 +18,20 @@ class Step(Enum):
     LOGIN = auto()
 
 
-def next_step(request: AuthorizeRequest, session: Session | None, now: float) -> Step:
-    """One pure decision: answer the client, refuse (``login_required``), or ask for a login."""
-    if session is not None and _satisfies(request, session, now):
+def next_step(
+    request: AuthorizeRequest, session: Session | None, now: float, *, acr_offered: Collection[str] = ()
+) -> Step:
+    """One pure decision: answer the client, refuse (``login_required``), or ask for a login. ``acr_offered`` are the
+    ``acr`` values that tenants give."""
+    if session is not None and _satisfies(request, session, now, acr_offered):
         return Step.ISSUE
     return Step.REFUSE if "none" in request.prompt else Step.LOGIN
 
 
-def _satisfies(request: AuthorizeRequest, session: Session, now: float) -> bool:
+def _satisfies(request: AuthorizeRequest, session: Session, now: float, acr_offered: Collection[str]) -> bool:
     if {"login", "select_account"} & set(request.prompt):
+        return False
+    if not met(request.acr_values, session.acr, acr_offered, essential=request.essential_acr):
         return False
     if request.connection and request.connection != session.connection:
         return False

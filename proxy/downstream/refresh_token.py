@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.downstream import grant as grants
+from proxy.downstream.authorize import granted_scopes
+from proxy.downstream.consents import Consents
 from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key
+from proxy.downstream.resource import for_resources
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request
 from proxy.models import Client, Connection
@@ -37,7 +40,8 @@ class RefreshToken(Feature):
         return {"refresh_token": self.redeem}
 
     async def redeem(self, request: Request, client: Client) -> Mapping[str, Any]:
-        """New tokens for a refresh token. Raises ``Refused`` (invalid_grant, invalid_scope), ``Unavailable``."""
+        """New tokens for a refresh token. Raises ``Refused`` (invalid_grant, invalid_scope, invalid_target),
+        ``Unavailable``."""
         token = request.params.get("refresh_token", "")
         if not token:
             raise Refused("invalid_request", "refresh_token is missing")
@@ -48,8 +52,12 @@ class RefreshToken(Feature):
             raise invalid_refresh("unknown_refresh_token")
         if grant.client_id != client.client_id:  # RFC 6749 6: another's token, and no harm to its owner
             raise invalid_refresh("refresh_token_of_another_client")
+        if grant.jkt not in ("", request.jkt):  # RFC 9449 5: stolen, and no harm to its owner
+            raise invalid_refresh("dpop_key_mismatch")
         await self._check_head(grant, shown, request.now)
         self._check_still_allowed(grant, client, request.now)
+        if not await Consents(self.store).still_covers(grant, client):
+            raise invalid_refresh("consent_revoked")
         return await self._rotate(grant, record, client, request)
 
     async def _check_head(self, grant: Grant, shown: Refresh, now: float) -> None:
@@ -62,16 +70,19 @@ class RefreshToken(Feature):
         raise invalid_refresh("refresh_token_reuse")
 
     def _check_still_allowed(self, grant: Grant, client: Client, now: float) -> None:
-        """The whole policy again, as at the login: lifetimes and the connection of this client."""
+        """The whole policy again, as at the login: lifetimes, and this client's connection and APIs."""
         if now >= grants.refresh_ends(grant, self.lifetimes):
             raise invalid_refresh("refresh_token_too_old")
-        if not serves(self.connections, grant.connection, client.client_id):
+        if not serves(self.connections.get(grant.connection), client):
             raise invalid_refresh("connection_disabled")
+        if any(client.api(audience) is None for audience in grant.audiences):
+            raise invalid_refresh("api_taken_away")
 
     async def _rotate(self, grant: Grant, record: Record, client: Client, request: Request) -> Mapping[str, Any]:
-        scopes = narrowed(grant.scopes, request.params.get("scope"))
         fresh, token = grants.rotate(grant, request.now)
-        answer, writes = self.issuer.issue(fresh, client, request.now, scopes=scopes, refresh=token)
+        held = for_resources(fresh, client, request.params)
+        scopes = granted_scopes(narrowed(grant.scopes, request.params.get("scope")), client, held.audiences)
+        answer, writes = self.issuer.issue(held, client, request.now, scopes=scopes, refresh=token, jkt=request.jkt)
         life = grants.lifetime(fresh, self.lifetimes, request.now)
         swap = Swap(grant_key(grant.id), fresh.as_value(), life, record.revision, grants.listed_under(grant))
         won, *_ = await self.store.run(swap, *writes)

@@ -5,7 +5,7 @@ All are frozen. Names are Auth0's for a connection, those of RFC 7591 for a clie
 
 from proxy.models.client import ApiGrant, Client
 from proxy.models.connection import Connection, ConnectionOptions
-from proxy.models.person import Button, Identity, Session, Transaction, Wishes
+from proxy.models.person import Button, Identity, Session, TenantTokens, Transaction, Wishes
 
 __all__ = [
     "ApiGrant",
@@ -15,6 +15,7 @@ __all__ = [
     "ConnectionOptions",
     "Identity",
     "Session",
+    "TenantTokens",
     "Transaction",
     "Wishes",
 ]

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from proxy.oidc.urls import is_loopback
+from proxy.oidc.urls import is_loopback, origin
 
 ANSWERS = frozenset(
     ("code", "state", "iss", "response", "error", "error_description", "error_uri", "id_token", "access_token")
@@ -91,6 +91,15 @@ def redirect_uri(uri: str) -> str:
     if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & ANSWERS:
         raise ValueError("has a query parameter that answers carry (code, state, iss, response, error ...); remove it")
     return uri
+
+
+def web_origin(text: str) -> str:
+    """The origin of a web page, as browsers send it (RFC 6454 6.2): scheme, host, and the port unless it is usual."""
+    parts = urlsplit(address(text))
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    if text != origin(text) or text != text.lower() or parts.port == usual:
+        raise ValueError('must be an origin in lower case, like "https://app.example" (no path, no usual port)')
+    return text
 
 
 def is_private_use(uri: str) -> bool:

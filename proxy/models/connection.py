@@ -7,12 +7,12 @@ each key must follow are checked here, what depends on the rest of the configura
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from proxy.models import checks
+from proxy.models.client import REGISTERED, Client
 
 FRONT, BACK = "front_channel", "back_channel"
 NEEDS = {
@@ -33,6 +33,14 @@ class ConnectionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pkce: Literal["auto", "S256", "disabled"] = "auto"
+
+
+class KeptTokens(BaseModel):
+    """``federated_connections_access_tokens``: whether what the tenant gives at a login is kept for clients."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    active: bool = False
 
 
 class ConnectionOptions(BaseModel):
@@ -56,6 +64,7 @@ class ConnectionOptions(BaseModel):
     token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] | None = None
     id_token_signed_response_algs: tuple[str, ...] = ("RS256",)
     connection_settings: ConnectionSettings = ConnectionSettings()
+    federated_connections_access_tokens: KeptTokens | None = None
     own_callback: bool = False
     trust_prompt: bool = False
     metadata_max_age: int = Field(default=3600, ge=0)
@@ -67,6 +76,12 @@ class ConnectionOptions(BaseModel):
     def scopes(self) -> tuple[str, ...]:
         """The scopes to ask for, in the order given."""
         return tuple(self.scope.split())
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether the tenant's tokens are kept for clients."""
+        kept = self.federated_connections_access_tokens
+        return kept is not None and kept.active
 
     @field_validator(
         "issuer",
@@ -125,6 +140,13 @@ class ConnectionOptions(BaseModel):
             raise ValueError("pkce may be disabled only with a client_secret")
         return value
 
+    @field_validator("federated_connections_access_tokens")
+    @classmethod
+    def _has_tokens(cls, kept: KeptTokens | None, info: ValidationInfo) -> KeptTokens | None:
+        if kept is not None and kept.active and info.data.get("type") == FRONT:
+            raise ValueError('needs type = "back_channel": on the front channel the tenant gives no access token')
+        return kept
+
     @field_validator("trust")
     @classmethod
     def _files(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -144,7 +166,8 @@ def _check_method(method: str, *, has_secret: bool) -> None:
 
 
 class Connection(BaseModel):
-    """An upstream tenant, the applications that may use it, and its button."""
+    """An upstream tenant, the applications that may use it, and its button. ``is_domain_connection``: applications
+    that are not the operator's own may use it too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -153,6 +176,7 @@ class Connection(BaseModel):
     display_name: str = Field(default="", max_length=128)
     enabled_clients: tuple[str, ...] = ()
     show_as_button: bool = True
+    is_domain_connection: bool = False
     options: ConnectionOptions
 
     @property
@@ -178,7 +202,11 @@ class Connection(BaseModel):
         return checks.not_empty(ids)
 
 
-def serves(connections: Mapping[str, Connection], name: str, client_id: str) -> bool:
-    """Whether there is a connection of that name, and the client may use it."""
-    connection = connections.get(name)
-    return connection is not None and client_id in connection.enabled_clients
+def serves(connection: Connection | None, client: Client) -> bool:
+    """Whether the client may use the connection: it is enabled for it, or open to clients of others and to those that
+    are not in the file."""
+    if connection is None:
+        return False
+    outside = not client.is_first_party or client.client_id.startswith(REGISTERED)
+    open_to_all = connection.is_domain_connection and outside
+    return open_to_all or client.client_id in connection.enabled_clients

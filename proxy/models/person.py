@@ -21,13 +21,26 @@ class Button:
 @dataclass(frozen=True)
 class Wishes:
     """What a trip asks of the tenant. ``fresh``: the login must be newer than the trip's start; ``max_age``: seconds
-    the tenant's login may be old (OIDC Core 3.1.2.1)."""
+    the tenant's login may be old; ``acr_values``: how the person must log in (OIDC Core 3.1.2.1)."""
 
     scopes: tuple[str, ...] = ("openid",)
     prompt: tuple[str, ...] = ()
     max_age: int | None = None
     login_hint: str = ""
     fresh: bool = False
+    acr_values: tuple[str, ...] = ()
+    ui_locales: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class TenantTokens:
+    """What a tenant gave at a login, for calls to its own APIs. ``expires_at`` is when the access token ends, None if
+    the tenant did not say."""
+
+    access_token: str
+    refresh_token: str = ""
+    scope: str = ""
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class Identity:
     """A person as one connection described them. Every claim here was verified.
 
     ``subject`` is the tenant's ``sub``, ``sid`` its session id or empty, ``auth_time`` when the tenant says the person
-    logged in, None if it does not say.
+    logged in, None if it does not say, ``acr`` and ``amr`` how (OIDC Core 2), empty likewise. ``tokens`` came along, if
+    the connection keeps them.
     """
 
     connection: str
@@ -44,6 +58,9 @@ class Identity:
     claims: Mapping[str, Any]
     sid: str = ""
     auth_time: int | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    tokens: TenantTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,8 @@ class Session:
     """Who is logged in, in one browser. ``sid`` names it (and is no secret), ``auth_time`` is our own login's.
 
     ``expires_at`` is the absolute end; the idle end is the record's lifetime in the store. ``sources`` says which
-    plugin set which value of the profile.
+    plugin set which value of the profile. ``browser_state`` is what session management watches (random, known to the
+    browser's scripts; OpenID Connect Session Management 3.2).
     """
 
     sid: str
@@ -64,6 +82,9 @@ class Session:
     expires_at: int
     profile: Mapping[str, Any]
     upstream_sid: str = ""
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    browser_state: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
 
 

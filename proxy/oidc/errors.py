@@ -9,6 +9,7 @@ Misconfigured  the operator's mistake: stops the start, never a request
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -18,17 +19,26 @@ class ProtocolError(Exception):
     ``code`` is the registered error code (RFC 6749 4.1.2.1, 5.2), ``description`` one printable ASCII line without
     quotes or backslashes (RFC 6749 appendix A.8), ``reason`` the short word for the log, ``status`` the HTTP status
     where no redirect carries the error, ``again`` an address of ours where a person can start again, if there is one,
-    ``about`` what the log should name (client, connection).
+    ``about`` what the log should name (client, connection), ``headers`` what the answer says besides.
     """
 
     again = ""
 
-    def __init__(self, code: str, description: str, *, reason: str = "", status: int = 400) -> None:
+    def __init__(
+        self,
+        code: str,
+        description: str,
+        *,
+        reason: str = "",
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
         self.reason = reason or code
         self.status = status
+        self.headers = headers or {}
         self.about: dict[str, str] = {}
 
 
@@ -49,7 +59,10 @@ class UpstreamError(ProtocolError):
 
 
 class Unavailable(Exception):
-    """Something we must ask did not answer (store, signer): 503 with Retry-After, never a "no"."""
+    """Something we must ask did not answer (store, signer): 503 with Retry-After, never a "no". ``undone`` is a
+    sentence about what was asked for and has not happened."""
+
+    undone = ""
 
     def __init__(self, what: str, *, retry_after: int = 1) -> None:
         super().__init__(what)

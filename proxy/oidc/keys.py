@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeGuard
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,6 +25,8 @@ MOST_KEYS = 50
 """Keys read of one set: a longer one is a mistake or an attack."""
 MOST_KID = 256
 RSA_BITS = range(2048, 8192 + 1)
+SMALLEST_EXPONENT = 65537
+"""Of an RSA key that is given to us by hand; tenants' older ones may have 3."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", "")),
@@ -38,8 +40,17 @@ KINDS: Mapping[str, tuple[str, str]] = {
 MEMBERS: Mapping[str, tuple[str, ...]] = {"RSA": ("e", "n"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 """What makes a public key of each type (RFC 7638 3.2); nothing else of a JWK reaches cryptography."""
 
+PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
+"""Members of a JWK that nobody publishes (RFC 7518 6)."""
+
 ALGORITHMS: Mapping[str, Algorithm] = {name: one for name, one in get_default_algorithms().items() if name in KINDS}
 
+_REMEDIES = {
+    "RSA": f"must be an RSA key of {RSA_BITS[0]} to {RSA_BITS[-1]} bits with an exponent from {SMALLEST_EXPONENT} on",
+    "EC": "must be a point on its curve, each coordinate in base64url and full length",
+    "OKP": "must be an Ed25519 key, its x in base64url",
+}
+_TEXTS = ("kty", "kid", "use", "alg")
 _OTHER_NAMES = {"Ed25519": "EdDSA"}  # RFC 9864
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -59,9 +70,21 @@ class PublicKey:
     material: tuple[str, ...]
     prepared: Any = field(compare=False, repr=False)
 
+    @classmethod
+    def of(cls, jwk: Mapping[str, Any], prepared: Any) -> PublicKey:
+        """A key that was checked: ``jwk`` says what it is, ``prepared`` is it."""
+        kty, alg = jwk["kty"], jwk.get("alg", "")
+        material = (kty, *(jwk[name] for name in MEMBERS[kty]))
+        return cls(jwk.get("kid", ""), kty, jwk.get("crv", ""), _OTHER_NAMES.get(alg, alg), material, prepared)
+
     def fits(self, alg: str) -> bool:
         """Whether it may have signed with ``alg``."""
         return (self.kty, self.crv) == KINDS.get(alg) and self.alg in ("", alg)
+
+    @property
+    def thumbprint(self) -> str:
+        """Its thumbprint (RFC 7638)."""
+        return thumbprint(dict(zip(("kty", *MEMBERS[self.kty]), self.material, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -70,13 +93,18 @@ class KeySet:
 
     keys: tuple[PublicKey, ...] = ()
 
+    @cached_property
+    def algorithms(self) -> frozenset[str]:
+        """The algorithms that the keys are named for."""
+        return frozenset(key.alg for key in self.keys if key.alg)
+
     def has(self, kid: str) -> bool:
         """Whether a key has that name."""
         return any(key.kid == kid for key in self.keys)
 
     def candidates(self, kid: str | None, alg: str) -> tuple[PublicKey, ...]:
         """The keys that may have signed: those named ``kid``, or, without a name, all that fit ``alg``."""
-        return tuple(key for key in self.keys if key.fits(alg) and kid in (None, key.kid))
+        return tuple(key for key in self.keys if kid in (None, key.kid) and key.fits(alg))
 
 
 def parse_jwks(document: Mapping[str, Any]) -> KeySet:
@@ -87,14 +115,15 @@ def parse_jwks(document: Mapping[str, Any]) -> KeySet:
     listed = document.get("keys")
     if not isinstance(listed, list):
         raise NoKeySet("not a JSON Web Key Set")
-    found = [key for key in map(_parse, listed[:MOST_KEYS]) if key]
+    found = [key for key in map(parse_key, listed[:MOST_KEYS]) if key]
     materials: dict[str, set[tuple[str, ...]]] = {}
     for key in found:
         materials.setdefault(key.kid, set()).add(key.material)
     return KeySet(tuple(key for key in dict.fromkeys(found) if not key.kid or len(materials[key.kid]) == 1))
 
 
-def _parse(jwk: Any) -> PublicKey | None:
+def parse_key(jwk: Any) -> PublicKey | None:
+    """One key of a JWKS, or None for one that we cannot use."""
     if not isinstance(jwk, dict) or not _may_verify(jwk):
         return None
     kty, kid, alg = (jwk.get(name, "") for name in ("kty", "kid", "alg"))
@@ -104,8 +133,61 @@ def _parse(jwk: Any) -> PublicKey | None:
     if not members or len(members) < len(MEMBERS[kty]):
         return None
     prepared = _prepare(kty, members)
-    crv = "" if kty == "RSA" else members[0]
-    return PublicKey(kid, kty, crv, _OTHER_NAMES.get(alg, alg), (kty, *members), prepared) if prepared else None
+    return PublicKey.of(jwk, prepared) if prepared else None
+
+
+def check_client_jwks(document: Mapping[str, Any]) -> KeySet:
+    """The keys a client gives by value (RFC 7591 2): read strictly, since it can correct them. Keys for encryption or
+    of kinds we do not know are left out; a key need not have a name. Raises ``ValueError`` with the remedy."""
+    listed = document.get("keys")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_KEYS:
+        raise ValueError(f"must be a JSON Web Key Set of 1 to {MOST_KEYS} keys")
+    found: list[PublicKey] = []
+    for place, jwk in enumerate(listed):
+        try:
+            key = check_key(jwk)
+        except ValueError as error:
+            raise ValueError(f"keys[{place}] {error}") from None
+        if key and key.kid and any(key.kid == other.kid for other in found):
+            raise ValueError(f"keys[{place}] has the kid of another key; give each its own, or none")
+        found += [key] if key else []
+    return KeySet(tuple(dict.fromkeys(found)))
+
+
+def check_key(jwk: Any) -> PublicKey | None:
+    """A public key that somebody gives us by hand; None for one that verifies nothing we know. Raises ``ValueError``
+    with the remedy for what is wrong with it."""
+    if not isinstance(jwk, dict):
+        raise ValueError("must be a JSON object")
+    if PRIVATE & jwk.keys() or jwk.get("kty") == "oct":
+        raise ValueError("is a private or symmetric key: give the public half of a new pair, this one is known now")
+    if "x5u" in jwk:
+        raise ValueError("names a certificate by its address (x5u), which is not fetched; give the key alone")
+    if any(not isinstance(jwk.get(name, ""), str) for name in _TEXTS) or len(jwk.get("kid", "")) > MOST_KID:
+        raise ValueError(f"must have texts as {', '.join(_TEXTS)}, and a kid of at most {MOST_KID} characters")
+    if not isinstance(jwk.get("key_ops", []), list):
+        raise ValueError("must have a list as key_ops")
+    return _check_kind(jwk) if _may_verify(jwk) else None
+
+
+def _check_kind(jwk: dict[str, Any]) -> PublicKey | None:
+    kty = jwk.get("kty", "")
+    if not kty:
+        raise ValueError("must have a kty")
+    if kty not in MEMBERS or (jwk.get("crv") and kty != "RSA" and (kty, jwk["crv"]) not in KINDS.values()):
+        return None  # RFC 7517 5: what is not understood is ignored
+    if missing := [name for name in MEMBERS[kty] if not jwk.get(name)]:
+        raise ValueError(f"lacks {', '.join(missing)}; a certificate (x5c) does not replace the key")
+    key = parse_key(jwk)
+    if key is None or (isinstance(key.prepared, RSAPublicKey) and _exponent(key.prepared) < SMALLEST_EXPONENT):
+        raise ValueError(_REMEDIES[kty])
+    if key.alg in KINDS and not key.fits(key.alg):
+        raise ValueError(f"cannot verify the alg it names, {key.alg}")
+    return key if key.alg in ("", *KINDS) else None
+
+
+def _exponent(key: RSAPublicKey) -> int:
+    return key.public_numbers().e
 
 
 def _is_member(value: Any) -> TypeGuard[str]:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from proxy.oidc.errors import Shown
 
 MOST_FIELDS = 100
+FLAGS = ("federated",)
+"""Parameters that say all by being there (Auth0's logout addresses)."""
 Params = Mapping[str, str]
 
 
@@ -24,15 +26,19 @@ def parse(encoded: str) -> Params:
 
 
 def once(pairs: Iterable[tuple[str, str]]) -> Params:
-    """Each parameter at most once (RFC 6749 3.1, 3.2); empty values are left out. Raises ``Shown``."""
+    """Each parameter at most once (RFC 6749 3.1, 3.2); empty values are left out. Raises ``Shown``. The exception is
+    ``resource`` (RFC 8707 2): its values are addresses, so they become one list with blanks between. One of ``FLAGS``
+    needs no value."""
     found: dict[str, str] = {}
     seen: set[str] = set()
     for name, value in pairs:
-        if name in seen:
+        if name in seen and name == "resource":
+            value = f"{found.get(name, '')} {value}".strip()
+        elif name in seen:
             raise Shown("invalid_request", f"parameter {printable(name)} is given twice", reason="duplicate_parameter")
         seen.add(name)
-        if value:
-            found[name] = value
+        if value or name in FLAGS:
+            found[name] = value or "true"
     return found
 
 

@@ -7,7 +7,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.models import Client, Connection
+from proxy.models import Connection
+from proxy.models.client import REGISTERED
+from proxy.models.client_rules import inconsistencies
 from proxy.models.connection import BACK
 from proxy.oidc.urls import is_loopback
 from proxy.settings.problems import Fault
@@ -39,8 +41,9 @@ def broken(file: File) -> Iterator[Fault]:
             yield Fault(("connections", name, *fault.place), fault.remedy)
     yield from _domains(file)
     for id, client in file.clients.items():
-        for fault in _client(client):
-            yield Fault(("clients", id, *fault.place), fault.remedy)
+        known = client.client_secret is not None
+        for name, remedy in inconsistencies(client, has_secret=known, algorithms=file.keys.algorithms):
+            yield Fault(("clients", id, name), remedy)
 
 
 def _own_secrets(file: File) -> Iterator[Fault]:
@@ -80,7 +83,7 @@ def _plugins(file: File) -> Iterator[Fault]:
 def _connection(file: File, connection: Connection) -> Iterator[Fault]:
     options = connection.options
     for number, id in enumerate(connection.enabled_clients):
-        if id not in file.clients and id != GATEWAY:
+        if id not in file.clients and id != GATEWAY and not id.startswith(REGISTERED):
             yield Fault(("enabled_clients", number), "names no client; add it under [[clients]], or remove it")
     if options.type == BACK and options.client_secret is None and options.token_endpoint_auth_method is None:
         remedy = 'is missing; back_channel needs it (or token_endpoint_auth_method = "none")'
@@ -108,15 +111,6 @@ def _domains(file: File) -> Iterator[Fault]:
                 yield Fault(("connections", name, "options", "domain_aliases"), remedy)
 
 
-def _client(client: Client) -> Iterator[Fault]:
-    asks_tokens = set(client.grant_types) - {"implicit"}
-    if asks_tokens and client.client_secret is None and client.token_endpoint_auth_method is None:
-        remedy = 'is missing; a public client says token_endpoint_auth_method = "none"'
-        yield Fault(("client_secret",), remedy)
-    if {"authorization_code", "implicit"} & set(client.grant_types) and not client.redirect_uris:
-        yield Fault(("redirect_uris",), "is missing; logins need at least one")
-
-
 def doubtful(file: File) -> Iterator[str]:
     """Choices that are allowed and weaken something: one place that lists them all."""
     if file.server.allow_private:
@@ -125,11 +119,20 @@ def doubtful(file: File) -> Iterator[str]:
         yield "redis.allow_open: whoever reaches the Redis server can log in as anybody"
     if file.plugins.on_error == "skip" and file.plugins.enabled:
         yield "plugins.on_error: skip means that a login goes on without what a faulty plugin would have set"
+    yield from _registration(file)
     key = file.server.tls_key
     if key is not None and _readable_by_all(key):
         yield f"{key}: everybody may read this key; chmod 600 it"
     for name, connection in file.connections.items():
         yield from (f"connections[{name}].options.{said}" for said in _doubtful(connection))
+
+
+def _registration(file: File) -> Iterator[str]:
+    mode = file.registration.mode
+    if mode == "open":
+        yield "registration.mode: open means that whoever reaches this server can register a client here"
+    if mode != "off" and not any(connection.is_domain_connection for connection in file.connections.values()):
+        yield "registration.mode: no connection has is_domain_connection = true, so registered clients have no logins"
 
 
 def _doubtful(connection: Connection) -> Iterator[str]:

@@ -75,8 +75,9 @@ def _places(values: dict[str, Any]) -> Iterator[tuple[Any, Any, Place]]:
     if isinstance(redis, dict) and "url" in redis:
         yield redis, "url", ("redis", "url")
     for id, client in values["clients"].items():
-        if isinstance(client, dict) and "client_secret" in client:
-            yield client, "client_secret", ("clients", id, "client_secret")
+        for name in ("client_secret", "client_secret_previous"):
+            if isinstance(client, dict) and name in client:
+                yield client, name, ("clients", id, name)
     for name, connection in values["connections"].items():
         options = connection.get("options") if isinstance(connection, dict) else None
         if isinstance(options, dict) and "client_secret" in options:

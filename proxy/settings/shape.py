@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, ValidationInfo, 
 from proxy.models import Client, Connection, checks
 
 DAY = 86_400
+HOUR = 3600
+SIGNING = ("RS256", "PS256", "ES256", "EdDSA")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -29,6 +31,9 @@ class Tenant(Table):
     issuer: str = Field(max_length=255)
     name: str = Field(default="Isthmus", max_length=128)
     secrets: tuple[SecretBytes, ...] = ()
+    acr_values: tuple[str, ...] = Field(default=(), max_length=50)
+    allowed_logout_urls: tuple[str, ...] = Field(default=(), max_length=100)
+    require_pushed_authorization_requests: bool = False
 
     @field_validator("issuer")
     @classmethod
@@ -39,6 +44,16 @@ class Tenant(Table):
     @classmethod
     def _words(cls, text: str) -> str:
         return checks.words(text)
+
+    @field_validator("acr_values")
+    @classmethod
+    def _acr(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(checks.printable, checks.not_empty(values)))
+
+    @field_validator("allowed_logout_urls")
+    @classmethod
+    def _destinations(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(checks.redirect_uri, checks.not_empty(urls)))
 
 
 class Server(Table):
@@ -81,10 +96,13 @@ class Server(Table):
 
 
 class SessionLimits(Table):
-    """``[session]``: seconds a session lives without use, and at most."""
+    """``[session]``: seconds a session lives without use, and at most. ``same_site`` none: the cookie reaches us in
+    frames of other sites; ``management``: apps may watch the session by a frame (Session Management 1.0)."""
 
     absolute: int = Field(default=30 * DAY, ge=1, le=365 * DAY)
     idle: int = Field(default=3 * DAY, ge=1)
+    same_site: Literal["lax", "none"] = "lax"
+    management: bool = True
 
     @field_validator("idle")
     @classmethod
@@ -103,6 +121,8 @@ class Tokens(Table):
     refresh_idle: int = Field(default=15 * DAY, ge=1)
     refresh_reuse_window: int = Field(default=10, ge=0, le=60)
     code: int = Field(default=60, ge=1, le=60)
+    pushed_request: int = Field(default=60, ge=5, le=600)
+    dpop_nonce: bool = True
 
     @field_validator("refresh_idle")
     @classmethod
@@ -110,6 +130,33 @@ class Tokens(Table):
         if idle > info.data.get("refresh_absolute", idle):
             raise ValueError("must not be more than tokens.refresh_absolute")
         return idle
+
+
+class Keys(Table):
+    """``[keys]``: what we sign with, and how many seconds a key signs until the next takes over (0: by hand)."""
+
+    algorithms: tuple[str, ...] = ("RS256", "PS256")
+    rotation: int = Field(default=90 * DAY, ge=0, le=3650 * DAY)
+
+    @field_validator("algorithms")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not set(names) <= set(SIGNING) or "RS256" not in names:
+            raise ValueError(f"must be from {', '.join(SIGNING)}, RS256 among them (OpenID Connect Core 15.1)")
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("rotation")
+    @classmethod
+    def _slow_enough(cls, seconds: int) -> int:
+        if 0 < seconds < HOUR:
+            raise ValueError("must be 0 (by hand) or at least an hour: clients keep a key set for minutes")
+        return seconds
+
+
+class Registration(Table):
+    """``[registration]``: who may register clients (RFC 7591): nobody, who brings an initial access token, anybody."""
+
+    mode: Literal["off", "token", "open"] = "off"
 
 
 class Redis(Table):
@@ -148,6 +195,8 @@ class File(Table):
     server: Server = Server()
     session: SessionLimits = SessionLimits()
     tokens: Tokens = Tokens()
+    keys: Keys = Keys()
+    registration: Registration = Registration()
     redis: Redis = Redis()
     connections: Mapping[str, Connection] = {}
     clients: Mapping[str, Client] = {}

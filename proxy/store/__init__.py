@@ -8,6 +8,7 @@
     touch  a new lifetime, if it still exists
     drop   delete
     list   the keys under an index
+    scan   every key of a kind; it reads through the whole store, for an operator's commands and nothing else
 
 Values are plain JSON objects. A record that cannot be looked up raises ``errors.Unavailable``: that is never "absent".
 Keys hold hashes, never a secret; values are sealed (``store.sealing``). Lifetimes are whole seconds, at least one,
@@ -20,7 +21,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +150,23 @@ class List:
     index: Key
 
 
-Op = Get | Put | Add | Take | Swap | Touch | Drop | List
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Some keys of a ``kind``, from where ``cursor`` left off. Answers ``Scanned``."""
+
+    kind: str
+    cursor: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Keys that a scan came by, and where to go on; an empty ``cursor`` is the end."""
+
+    keys: tuple[Key, ...]
+    cursor: str = ""
+
+
+Op = Get | Put | Add | Take | Swap | Touch | Drop | List | Scan
 
 
 class Store(ABC):
@@ -201,3 +218,16 @@ class Store(ABC):
         """See ``List``."""
         found: tuple[Key, ...] = (await self.run(List(index)))[0]
         return found
+
+    async def scan(self, kind: str) -> AsyncIterator[Key]:
+        """Every key of ``kind`` that is there from beginning to end, each once; one that comes or goes meanwhile may be
+        among them or not."""
+        seen: set[Key] = set()
+        cursor = "0"
+        while cursor:
+            part: Scanned = (await self.run(Scan(kind, cursor)))[0]
+            for each in part.keys:
+                if each not in seen:
+                    seen.add(each)
+                    yield each
+            cursor = part.cursor

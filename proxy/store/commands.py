@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.store import Add, Drop, Get, Key, List, Op, Put, Swap, Take, Touch
+from proxy.store import PREFIX, Add, Drop, Get, Key, List, Op, Put, Scan, Scanned, Swap, Take, Touch
 from proxy.store.records import LIVE, Records
 
 Command = tuple[str | bytes | int, ...]
+AT_ONCE = 500
+"""Keys that one step of a scan looks at, so that nobody else has to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Commands:
             Touch: lambda op: TOUCH((op.key.name,), LIVE, _ttl(op.ttl)),
             Drop: lambda op: ("DEL", op.key.name),
             List: lambda op: ("ZRANGE", op.index.name, 0, -1),
+            Scan: lambda op: ("SCAN", op.cursor, "MATCH", f"{PREFIX}*:{op.kind}*", "COUNT", AT_ONCE),
         }
         self._hear: dict[type[Any], Callable[[Any, Any], Any]] = {
             Get: lambda op, reply: records.record(op.key, reply),
@@ -136,6 +139,7 @@ class Commands:
             Touch: lambda op, reply: bool(reply),
             Drop: lambda op, reply: bool(reply),
             List: lambda op, reply: tuple(Key(name.decode()) for name in reply),
+            Scan: _scanned,
         }
 
     def commands(self, op: Op) -> list[Command]:
@@ -162,3 +166,10 @@ class Commands:
 
 def _or_never(ttl: int | None) -> str | int:
     return "" if ttl is None else _ttl(ttl)
+
+
+def _scanned(op: Scan, reply: Any) -> Scanned:
+    cursor, names = reply
+    found = (Key(name.decode()) for name in names)
+    cursor = cursor.decode() if isinstance(cursor, bytes) else str(cursor)
+    return Scanned(tuple(key for key in found if key.kind == op.kind), "" if cursor == "0" else cursor)

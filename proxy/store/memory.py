@@ -14,7 +14,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.store import Add, Drop, Get, Key, List, Op, Put, Record, Store, Swap, Take, Taken, Touch, Used, Value
+from proxy.store import (
+    Add,
+    Drop,
+    Get,
+    Key,
+    List,
+    Op,
+    Put,
+    Record,
+    Scan,
+    Scanned,
+    Store,
+    Swap,
+    Take,
+    Taken,
+    Touch,
+    Used,
+    Value,
+)
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 SWEEP_EVERY = 1000
@@ -48,6 +66,7 @@ class MemoryStore(Store):
             Touch: self._touch,
             Drop: self._drop,
             List: self._list,
+            Scan: self._scan,
         }
 
     async def run(self, *ops: Op) -> Sequence[Any]:
@@ -148,3 +167,6 @@ class MemoryStore(Store):
         now = self._clock()
         names = {n: e for n, e in self._indexes.get(op.index.name, {}).items() if e > now}
         return tuple(Key(name) for name in sorted(names, key=names.__getitem__))
+
+    def _scan(self, op: Scan) -> Scanned:
+        return Scanned(tuple(key for key in map(Key, self._entries) if key.kind == op.kind and self._live(key.name)))

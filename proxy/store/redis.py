@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from proxy.oidc.errors import Misconfigured, Problem, Unavailable
 from proxy.oidc.urls import is_loopback
-from proxy.store import Add, Get, List, Op, Put, Store, key
+from proxy.store import Add, Get, List, Op, Put, Scan, Store, key
 from proxy.store.commands import SCRIPTS, Command, Commands, in_full
 from proxy.store.records import Records, Unreadable
 from proxy.store.sealing import Seal
@@ -30,7 +30,7 @@ _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
 _LOAD = b"".join(_pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS)
 # UnicodeError: an error reply that is not text.
 _FAULTS = (RedisError, OSError, UnicodeError)
-_READS = frozenset((Get, List))
+_READS = frozenset((Get, List, Scan))
 SCHEMES = ("redis", "rediss", "unix")
 OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 CLAIM = key("claim", "issuer")

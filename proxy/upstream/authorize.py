@@ -58,6 +58,8 @@ def _wishes(wishes: Wishes) -> Mapping[str, str]:
         "prompt": " ".join(dict.fromkeys(prompt)),
         "max_age": "" if max_age is None else str(max_age),
         "login_hint": wishes.login_hint,
+        "acr_values": " ".join(wishes.acr_values),
+        "ui_locales": wishes.ui_locales,
     }
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.cell import Cell
 from proxy.models import Connection, ConnectionOptions
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.keys import KeySet, NoKeySet, parse_jwks
 from proxy.oidc.messages import HttpRequest, Send
 from proxy.oidc.strict_json import NotStrict, load_object
-from proxy.upstream.cache import Cell
 from proxy.upstream.metadata import UNUSABLE, Incomplete, Metadata, check_metadata, configured, document_url
 from proxy.upstream.patience import Patience
 

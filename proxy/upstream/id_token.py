@@ -165,9 +165,20 @@ def _identity(facts: Facts) -> Identity:
         issuer=facts.expected.issuer,
         subject=facts.claims["sub"],
         claims=plain_claims(facts.claims),
-        sid=sid if isinstance(sid, str) and len(sid) <= LONGEST_SUBJECT else "",
+        sid=_short(sid),
         auth_time=None if auth_time is None else int(facts.number("auth_time")),
+        acr=_short(facts.claims.get("acr")),
+        amr=_methods(facts.claims.get("amr")),
     )
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST_SUBJECT else ""
+
+
+def _methods(value: Any) -> tuple[str, ...]:
+    """``amr``: a list of short names (OpenID Connect Core 2); what is none says nothing."""
+    return tuple(filter(None, map(_short, value[:20]))) if isinstance(value, list) else ()
 
 
 def plain_claims(claims: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.models import Connection, Identity, Transaction, Wishes
 from proxy.models.connection import BACK
 from proxy.oidc import jose, pkce
+from proxy.upstream import logout
 from proxy.upstream.authorize import build_request, check_response
 from proxy.upstream.connections import Connections
 from proxy.upstream.id_token import Expected, bad, verify_id_token
@@ -71,7 +72,14 @@ class RelyingParty:
             tokens = await self._exchange(connection, metadata, trip, code=answer)
         keys = await self._connections.keys(connection, metadata, _kid(tokens.id_token), since=trip.started_at)
         expected = Expected(connection, metadata.issuer, trip, self._leeway, tokens.access_token)
-        return verify_id_token(tokens.id_token, keys, expected, now)
+        identity = verify_id_token(tokens.id_token, keys, expected, now)
+        if not connection.options.keeps_tokens:
+            return identity
+        return replace(identity, tokens=tokens.kept(trip.wishes.scopes, now))
+
+    async def end_session_url(self, connection: Connection, back: str, now: float) -> str:
+        """Where the browser is logged out at the tenant and sent ``back``, or empty. Raises ``UpstreamError``."""
+        return logout.build_request(connection, await self._connections.metadata(connection, since=now), back=back)
 
     async def _exchange(self, connection: Connection, metadata: Metadata, trip: Transaction, *, code: str) -> Tokens:
         """The code for tokens: asked once, whatever happens; a code is good once."""

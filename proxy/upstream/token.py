@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from proxy.models import Connection
+from proxy.models import Connection, TenantTokens
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.messages import HttpRequest, HttpResponse
 from proxy.oidc.strict_json import NotStrict, load_object
@@ -23,6 +24,14 @@ class Tokens:
 
     id_token: str
     access_token: str
+    refresh_token: str = ""
+    scope: str = ""
+    expires_in: int | None = None
+
+    def kept(self, asked: tuple[str, ...], now: float) -> TenantTokens:
+        """As they are kept for clients. Without ``scope`` the tenant gave what was ``asked`` (RFC 6749 5.1)."""
+        ends = None if self.expires_in is None else int(now) + self.expires_in
+        return TenantTokens(self.access_token, self.refresh_token, self.scope or " ".join(asked), ends)
 
 
 def build_exchange(
@@ -77,7 +86,18 @@ def check_exchange(response: HttpResponse) -> Tokens:
         raise _broken("token_type")
     if not isinstance(id_token, str) or not isinstance(access_token, str) or not (id_token and access_token):
         raise _broken("token_missing")
-    return Tokens(id_token, access_token)
+    return Tokens(id_token, access_token, _text(found, "refresh_token"), _text(found, "scope"), _seconds(found))
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(found: Mapping[str, Any]) -> int | None:
+    """``expires_in``, which some write as text; None for what is no number of seconds."""
+    digits = str(found.get("expires_in"))
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
 
 
 def _refusal(response: HttpResponse) -> UpstreamError:

@@ -7,12 +7,15 @@ whatever a request claims.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
 from proxy.oidc import params as parameters
 from proxy.oidc.errors import Refused, Shown
 from proxy.oidc.params import Params
+from proxy.oidc.strict_json import NotStrict, load_object
 
 FORM = "application/x-www-form-urlencoded"
 NO_TOKEN = "missing_token"
@@ -38,6 +41,18 @@ async def form_or_json(request: web.Request) -> Params:
         return parameters.parse(await read_form(request))
     except Shown as error:
         raise Refused(error.code, error.description, reason=error.reason, status=error.status) from None
+
+
+async def json_object(request: web.Request) -> Mapping[str, Any]:
+    """The body as a JSON object that everybody reads the same way (RFC 7591 3.1). Raises ``Refused``."""
+    if request.content_type != "application/json":
+        raise Refused("invalid_client_metadata", "the body must be application/json", reason="content_type")
+    try:
+        return load_object(await request.read())
+    except NotStrict as error:
+        raise Refused(
+            "invalid_client_metadata", f"the body must be a JSON object: {error}", reason="malformed"
+        ) from None
 
 
 async def read_form(request: web.Request) -> str:
@@ -67,9 +82,9 @@ def strings(text: str) -> list[tuple[str, str]]:
     return [(name, value or "") for name, value in pairs]
 
 
-def bearer_token(request: web.Request, params: Params) -> str:
-    """The access token, from the header or the form, never the query, and never twice (RFC 6750 2). Raises
-    ``Refused``."""
+def access_token(request: web.Request, params: Params) -> tuple[str, str]:
+    """The access token with its scheme in lower case, ``bearer`` or ``dpop``: from the header or the form, never the
+    query, and never twice (RFC 6750 2, RFC 9449 7.1). Raises ``Refused``."""
     headers = request.headers.getall("Authorization", [])
     in_form = params.get("access_token", "") if request.method == "POST" else ""
     if request.method != "POST" and "access_token" in params:
@@ -77,8 +92,8 @@ def bearer_token(request: web.Request, params: Params) -> str:
     if len(headers) + bool(in_form) > 1:
         raise Refused("invalid_request", "the access token is given twice", reason="two_tokens")
     if in_form:
-        return in_form
+        return "bearer", in_form
     scheme, _, token = (headers[0] if headers else "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() not in ("bearer", "dpop") or not token:
         raise Refused(NO_TOKEN, "an access token is needed", status=401)
-    return token.strip()
+    return scheme.lower(), token.strip()

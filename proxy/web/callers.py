@@ -1,9 +1,9 @@
 """One wrapper for each caller: the protection that no feature can forget, because no feature does it.
 
-    anyone   parameters read once                                   errors as JSON
+    anyone   parameters read once, a body as a JSON object          errors as JSON
     browser  parameters read once, session, cookies, page headers   errors as a page
     client   form or JSON, the client authenticated, no-store       errors as JSON with the OAuth code
-    bearer   our access token checked                               errors in WWW-Authenticate
+    bearer   our access token checked, and the proof of its key     errors in WWW-Authenticate
 
 ``bodies`` reads the parameters.
 """
@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,17 +22,22 @@ from aiohttp import web
 
 from proxy.bridge import transaction
 from proxy.downstream import client_auth
-from proxy.downstream.access_token import AccessTokens
+from proxy.downstream.access_token import AccessTokens, invalid_token
+from proxy.downstream.answers import IN_A_POPUP
 from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.downstream.dpop import ERRORS as ABOUT_THE_PROOF
+from proxy.downstream.dpop import Proofs
 from proxy.features import Answer, Bearer, Caller, Endpoint, Request
 from proxy.models import Client, Session
 from proxy.oidc import params as parameters
+from proxy.oidc.dpop import ALGORITHMS
 from proxy.oidc.errors import ProtocolError, Refused, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
 from proxy.web import client_address, cookies, errors, logs, metrics
 from proxy.web import session as sessions
-from proxy.web.bodies import NO_TOKEN, bearer_token, form_or_json, one_place
+from proxy.web.bodies import NO_TOKEN, access_token, form_or_json, json_object, one_place
+from proxy.web.cors import ABOUT, Cors
 from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
@@ -41,6 +46,8 @@ BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout")
 """Endpoints that other sites may POST a browser to, and that need its session."""
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
+EMPTY: Mapping[str, Any] = {}
+ALGS = " ".join(ALGORITHMS)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Callers:
     pages: Pages
     clients: ClientAuthenticator
     access_tokens: AccessTokens
+    proofs: Proofs
     guesses: Throttle = field(default_factory=lambda: Throttle(burst=20, seconds=3))
     clock: Callable[[], float] = time.time
 
@@ -64,20 +72,30 @@ class Callers:
         }[endpoint.caller]
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
             try:
-                return await inner(endpoint, request)
+                response = await inner(endpoint, request)
             except (web.HTTPException, ConnectionError):  # an answer of aiohttp's own; or nobody is there to be told
                 raise
             except Exception as error:  # noqa: BLE001  # each is told in the caller's own words, and logged once
-                return told(note(error))
+                response = told(note(error))
+            if endpoint.cors:
+                await self.cors.dress(endpoint.cors, request, response, self.clock())
+            return response
 
         return handle
+
+    @cached_property
+    def cors(self) -> Cors:
+        """Which pages of other sites may read the answers."""
+        return Cors(self.clients.clients)
 
     # --- anyone ---
 
     async def _anyone(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         params = parameters.parse(request.raw_path.partition("?")[2])
-        return self._respond(await endpoint.handler(self._request(request, params)))
+        body = await json_object(request) if request.method in ("POST", "PUT") else {}
+        return self._respond(await endpoint.handler(self._request(request, params, body=body)))
 
     # --- a person's browser ---
 
@@ -94,11 +112,22 @@ class Callers:
         if answer.browser:
             name = self._browser_cookies + transaction.slot(answer.browser)
             cookies.set_cookie(response, name, answer.browser, max_age=transaction.LIFETIME, same_site="None")
+        self._keep_state(request, response, answer)
         if answer.sign_in is not None:
             await sessions.sign_in(request, answer.sign_in)
         if answer.sign_out:
             await sessions.sign_out(request)
         return response
+
+    def _keep_state(self, request: web.Request, response: web.Response, answer: Answer) -> None:
+        """The cookie that frames of session management read: in step with the session, and gone with it. Its value is
+        no secret and opens nothing."""
+        name = cookies.cookie_name("state", self.issuer)
+        if answer.browser_state and cookies.of_request(request, name) != answer.browser_state:
+            life = answer.sign_in.seconds if answer.sign_in else None
+            cookies.set_cookie(response, name, answer.browser_state, max_age=life, same_site="None", for_scripts=True)
+        if answer.sign_out:
+            cookies.delete(response, name, same_site="None", for_scripts=True)
 
     @property
     def _browser_cookies(self) -> str:
@@ -120,7 +149,7 @@ class Callers:
 
     async def _client(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         params = await form_or_json(request)
-        client = self._authenticated(request, params)
+        client = await self._authenticated(endpoint, request, params)
         try:
             answer = await endpoint.handler(self._request(request, params, client=client))
         except ProtocolError as error:
@@ -128,27 +157,37 @@ class Callers:
             raise
         return self._respond(answer, NO_STORE)
 
-    def _authenticated(self, request: web.Request, params: Params) -> Client:
+    async def _authenticated(self, endpoint: Endpoint, request: web.Request, params: Params) -> Client:
         """The client, unless somebody guesses: failures count by source and by the client they claim to be."""
         authorization = tuple(request.headers.getall("Authorization", ()))
-        claimed = client_auth.present(params, authorization).client_id
-        source, now = (claimed[:255], client_address.of(request)), self.clock()
+        shown = client_auth.present(params, authorization)
+        request[ABOUT] = shown.client_id
+        source, now = (shown.client_id[:255], client_address.of(request)), self.clock()
         self.guesses.check(source, now)
         try:
-            return self.clients.authenticate(params, authorization)
+            return await self.clients.authenticate(shown, f"{self.issuer}{endpoint.path}", now)
         except Refused as error:
             self.guesses.failed(source, now)
-            error.about = {"client_id": printable(claimed)}
+            error.about = {"client_id": printable(shown.client_id)}
             raise
 
     # --- the bearer of an access token ---
 
     async def _bearer(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
-        params = await one_place(request)
-        token = bearer_token(request, params)
-        bearer = await self.access_tokens.check(token, f"{self.issuer}{endpoint.path}", self.clock())
-        answer = await endpoint.handler(self._request(request, params, bearer=bearer))
-        return self._respond(answer, NO_STORE)
+        params, now = await one_place(request), self.clock()
+        scheme, token = access_token(request, params)
+        proof, extra = None, NO_STORE
+        if scheme == "dpop":
+            shown = tuple(request.headers.getall("DPoP", ()))
+            proof = self.proofs.of_bearer(shown, request.method, endpoint.path, token, now)
+            extra = {**NO_STORE, **self.proofs.headers(now)}
+        bearer = await self.access_tokens.check(token, f"{self.issuer}{endpoint.path}", now, proof)
+        client = await self.clients.clients.find(bearer.client_id, now)
+        if client is None:
+            raise invalid_token("client_removed")
+        request[ABOUT] = bearer.client_id
+        answer = await endpoint.handler(self._request(request, params, client=client, bearer=bearer))
+        return self._respond(answer, extra)
 
     # --- what goes in, what comes out ---
 
@@ -161,6 +200,7 @@ class Callers:
         client: Client | None = None,
         bearer: Bearer | None = None,
         session: Callable[[], Awaitable[Session | None]] | None = None,
+        body: Mapping[str, Any] = EMPTY,
     ) -> Request:
         return Request(
             method=request.method,
@@ -173,6 +213,10 @@ class Callers:
             client=client,
             bearer=bearer,
             session=session,
+            variables=request.match_info,
+            body=body,
+            source=client_address.of(request),
+            proofs=tuple(request.headers.getall("DPoP", ())),
         )
 
     def _respond(self, answer: Answer, extra: Mapping[str, str] | None = None) -> web.Response:
@@ -188,9 +232,16 @@ class Callers:
             csp = policy(
                 image_sources=answer.image_sources,
                 leads_away=answer.leads_away,
-                submits_itself=answer.submits_itself,
+                script=answer.script,
+                framed_by=answer.framed_by,
+                frame_sources=answer.frame_sources,
             )
             return self._page(answer.page, answer.values, answer.status, {"Content-Security-Policy": csp, **headers})
+        if answer.jwt:
+            kind = answer.jwt_type or "application/jwt"
+            return web.Response(body=answer.jwt.encode(), status=answer.status, content_type=kind, headers=headers)
+        if answer.status == 204:
+            return web.Response(status=204, headers=headers)
         return json_response(answer.json or {}, answer.status, headers)
 
     def _page(self, template: str, values: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
@@ -207,20 +258,29 @@ class Callers:
             "again": told.again,
             "reference": logs.request_id(),
         }
-        return self._page("error.html", values, told.status, {"Content-Security-Policy": policy(), **told.headers})
+        way_on = IN_A_POPUP if told.again else {}
+        headers = {"Content-Security-Policy": policy(), **way_on, **told.headers}
+        return self._page("error.html", values, told.status, headers)
 
     def _tell_program(self, told: errors.Outcome) -> web.Response:
         headers = {**NO_STORE, **told.headers}
-        if told.status == 401:
+        if told.code == "invalid_token":
+            headers["WWW-Authenticate"] = self._challenge("Bearer", told)
+        elif told.status == 401:
             headers["WWW-Authenticate"] = f'Basic realm="{self.issuer}", charset="UTF-8"'
         return json_response(errors.as_json(told), told.status, headers)
 
     def _tell_bearer(self, told: errors.Outcome) -> web.Response:
         headers = {**NO_STORE, **told.headers}
-        if told.status in (400, 401, 403):  # RFC 6750 3
-            named = f', error="{told.code}", error_description="{told.description}"' if told.code != NO_TOKEN else ""
-            headers["WWW-Authenticate"] = f'Bearer realm="{self.issuer}"{named}'
+        if told.status in (400, 401, 403):  # RFC 6750 3, RFC 9449 7.1
+            bearer, dpop = self._challenge("Bearer", told), f'{self._challenge("DPoP", told)}, algs="{ALGS}"'
+            headers["WWW-Authenticate"] = dpop if told.code in ABOUT_THE_PROOF else f"{bearer}, {dpop}"
         return json_response(errors.as_json(told), told.status, headers)
+
+    def _challenge(self, scheme: str, told: errors.Outcome) -> str:
+        """One scheme, and what was wrong; without any token nothing was (RFC 6750 3.1)."""
+        named = f', error="{told.code}", error_description="{told.description}"' if told.code != NO_TOKEN else ""
+        return f'{scheme} realm="{self.issuer}"{named}'
 
 
 def note(error: Exception) -> errors.Outcome:

@@ -77,16 +77,24 @@ def family_of_request(request: web.BaseRequest, prefix: str) -> Mapping[str, str
 
 
 def set_cookie(
-    response: web.StreamResponse, name: str, value: str, *, max_age: int | None, same_site: SameSite
+    response: web.StreamResponse,
+    name: str,
+    value: str,
+    *,
+    max_age: int | None,
+    same_site: SameSite,
+    for_scripts: bool = False,
 ) -> None:
-    """Set a ``__Host-`` cookie: Secure, HttpOnly, for this host alone. Without ``max_age`` it ends with the browser.
+    """Set a ``__Host-`` cookie: Secure, HttpOnly but for one that is there ``for_scripts``, for this host alone.
+    Without ``max_age`` it ends with the browser.
 
     ``value`` is one of ours, made of characters that need no quoting.
     """
     life = "" if max_age is None else f"; Max-Age={max_age}"
-    response.headers.add("Set-Cookie", f"{name}={value}{life}; Path=/; Secure; HttpOnly; SameSite={same_site}")
+    hidden = "" if for_scripts else " HttpOnly;"
+    response.headers.add("Set-Cookie", f"{name}={value}{life}; Path=/; Secure;{hidden} SameSite={same_site}")
 
 
-def delete(response: web.StreamResponse, name: str, *, same_site: SameSite) -> None:
+def delete(response: web.StreamResponse, name: str, *, same_site: SameSite, for_scripts: bool = False) -> None:
     """Expire a cookie with the attributes it was set with: a browser drops a ``__Host-`` cookie only so."""
-    set_cookie(response, name, "", max_age=0, same_site=same_site)
+    set_cookie(response, name, "", max_age=0, same_site=same_site, for_scripts=for_scripts)

@@ -48,9 +48,9 @@ def outcome(error: BaseException) -> Outcome:
     if isinstance(error, ProtocolError):
         title = "That is not possible" if error.status == 403 else "This request cannot be answered"
         text = printable(error.description)
-        return Outcome(error.status, error.code, text, title, sentence(text), error.reason, {})
+        return Outcome(error.status, error.code, text, title, sentence(text), error.reason, error.headers)
     if isinstance(error, Unavailable):
-        return unavailable(error.retry_after, "store_unavailable")
+        return unavailable(error.retry_after, "store_unavailable", error.undone)
     if isinstance(error, TimeoutError):
         return unavailable(1, "deadline")
     if isinstance(error, PluginFailed):
@@ -77,11 +77,15 @@ def _upstream(error: UpstreamError) -> Outcome:
     return Outcome(error.status, error.code, said, title, text, error.reason, retry, detail, error.again)
 
 
-def unavailable(seconds: int, reason: str) -> Outcome:
-    """Something we need does not answer. ``seconds`` and a little more, differing, is when to come again."""
+def unavailable(seconds: int, reason: str, undone: str = "") -> Outcome:
+    """Something we need does not answer. ``seconds`` and a little more, differing, is when to come again; ``undone``
+    says what has not happened, where people must not believe it has."""
     retry = {"Retry-After": str(seconds + secrets.randbelow(3))}
     text = "This service is not available for the moment. Nothing is lost; please try again shortly."
-    return Outcome(503, "temporarily_unavailable", "try again shortly", "Please try again", text, reason, retry)
+    if undone:
+        text = f"{undone} This service is not available for the moment; please try again shortly."
+    told = f"{undone} try again shortly".strip()
+    return Outcome(503, "temporarily_unavailable", told, "Please try again", text, reason, retry)
 
 
 def as_json(told: Outcome) -> Mapping[str, Any]:

@@ -15,10 +15,13 @@ DEFAULTS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", NOTHING),
-    ("X-Frame-Options", "DENY"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
+FOR_NOBODYS_FRAME: Final = ("X-Frame-Options", "DENY")
+"""What older browsers read in place of ``frame-ancestors 'none'``. It knows no other value that they agree on."""
+ALONE: Final = ("Cross-Origin-Opener-Policy", "same-origin")
+"""A page has nothing to do with the window that opened it, unless it says so. On a redirect the header would part the
+two as well, and with them an application from the login it shows in a window of its own (HTML, section 7.1.3)."""
 HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -29,6 +32,10 @@ def dress(response: web.StreamResponse, https: bool) -> None:
     for name, value in DEFAULTS:
         if name not in headers:
             headers[name] = value
+    if "frame-ancestors 'none'" in headers["Content-Security-Policy"]:
+        headers[FOR_NOBODYS_FRAME[0]] = FOR_NOBODYS_FRAME[1]
+    if ALONE[0] not in headers and headers.get("Content-Type", "").startswith("text/html"):
+        headers[ALONE[0]] = ALONE[1]
     if https:
         headers[HSTS[0]] = HSTS[1]
     if isinstance(response, web.Response) and not response.body:

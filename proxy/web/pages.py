@@ -14,28 +14,41 @@ from typing import Any
 import jinja2
 
 HERE = Path(__file__).parent
+NOBODY = "'none'"
 ASSETS = {"isthmus.css": "text/css", "mark.svg": "image/svg+xml", "connection.svg": "image/svg+xml"}
 
 
-SUBMIT = "document.forms[0].submit()"
-"""The one script of ours: it sends the form of a page that a person need not see. Without it there is a button."""
-SUBMIT_SOURCE = "'sha256-" + base64.b64encode(hashlib.sha256(SUBMIT.encode()).digest()).decode("ascii") + "'"
+SCRIPTS: Mapping[str, str] = {file.stem: file.read_text().strip() for file in sorted((HERE / "scripts").glob("*.js"))}
+"""Every script of ours, by name: a page has one at most, written into it and allowed by its hash. Data reaches it in
+the page's elements, never in its text."""
+SOURCES: Mapping[str, str] = {
+    name: f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+    for name, text in SCRIPTS.items()
+}
 
 
-def policy(*, image_sources: Sequence[str] = (), leads_away: bool = False, submits_itself: bool = False) -> str:
-    """The content security policy of a page: our own style, our own pictures and those named. The only script is the
-    one of ``submits_itself``.
+def policy(
+    *,
+    image_sources: Sequence[str] = (),
+    leads_away: bool = False,
+    script: str = "",
+    framed_by: Sequence[str] = (),
+    frame_sources: Sequence[str] = (),
+) -> str:
+    """The content security policy of a page: our own style, our own pictures and those named, and no script but the
+    one named. ``framed_by`` are the origins that may show it in a frame, ``frame_sources`` what its own frames show.
 
     Browsers hold every redirect that follows a form to ``form-action``, the redirects of other sites too. Where a form
     ``leads_away``, to an application that may send the browser on to wherever it likes, the directive would break the
     login; such a page has one form, and its address was checked.
     """
     images = " ".join(("'self'", *image_sources))
-    script = f"script-src {SUBMIT_SOURCE}; " if submits_itself else ""
+    scripts = f"script-src {SOURCES[script]}; " if script else ""
+    frames = f"frame-src {' '.join(frame_sources)}; " if frame_sources else ""
     forms = "" if leads_away else "form-action 'self'; "
     return (
-        f"default-src 'none'; {script}style-src 'self'; img-src {images}; {forms}"
-        "base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; {scripts}style-src 'self'; img-src {images}; {frames}{forms}"
+        f"base-uri 'none'; frame-ancestors {' '.join(framed_by) or NOBODY}"
     )
 
 
@@ -49,7 +62,7 @@ class Pages:
         )
         self.assets = {name: (HERE / "static" / name).read_bytes() for name in ASSETS}
         version = hashlib.sha256(b"".join(self.assets.values())).hexdigest()[:10]
-        self._common = {"issuer": issuer, "tenant": tenant, "assets": f"{issuer}assets/{version}/", "submit": SUBMIT}
+        self._common = {"issuer": issuer, "tenant": tenant, "assets": f"{issuer}assets/{version}/", "scripts": SCRIPTS}
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The page as HTML."""

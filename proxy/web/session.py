@@ -17,16 +17,20 @@ from proxy.bridge.session import Sessions
 from proxy.features import SignIn
 from proxy.models import Session
 from proxy.web import cookies
+from proxy.web.cookies import SameSite
 
 RECORD = "session"
 
 
 class SessionStorage(AbstractStorage):
-    """Reads sessions by their cookie and keeps the cookie in step."""
+    """Reads sessions by their cookie and keeps the cookie in step. ``same_site`` says whether it comes along in frames
+    of other sites (None) or not (Lax)."""
 
-    def __init__(self, sessions: Sessions, issuer: str) -> None:
-        super().__init__(cookie_name=cookies.cookie_name("session", issuer), httponly=True, secure=True, samesite="Lax")
+    def __init__(self, sessions: Sessions, issuer: str, same_site: SameSite = "Lax") -> None:
+        name = cookies.cookie_name("session", issuer)
+        super().__init__(cookie_name=name, httponly=True, secure=True, samesite=same_site)
         self._sessions = sessions
+        self._same_site = same_site
 
     def cookie(self, request: web.Request) -> str:
         """The cookie's value, or empty; twice with different values is none (RFC 6265bis 8.6)."""
@@ -44,9 +48,11 @@ class SessionStorage(AbstractStorage):
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: CookieSession) -> None:
         """Set the cookie of a session that began, delete that of one that ended."""
         if session.identity is None or session.empty:
-            cookies.delete(response, self.cookie_name, same_site="Lax")
+            cookies.delete(response, self.cookie_name, same_site=self._same_site)
         else:
-            cookies.set_cookie(response, self.cookie_name, session.identity, max_age=session.max_age, same_site="Lax")
+            cookies.set_cookie(
+                response, self.cookie_name, session.identity, max_age=session.max_age, same_site=self._same_site
+            )
 
 
 async def current(request: web.Request) -> Session | None:

@@ -14,9 +14,10 @@ MOST_REMEMBERED = 10_000
 
 
 class Throttle:
-    """A bucket of ``burst`` failures for each key, refilled by one every ``seconds``."""
+    """A bucket of ``burst`` failures for each key, refilled by one every ``seconds``. ``told`` is what they hear."""
 
-    def __init__(self, *, burst: int, seconds: float) -> None:
+    def __init__(self, *, burst: int, seconds: float, told: str = "too many failed attempts from this address") -> None:
+        self._told = told
         self._burst = burst
         self._seconds = seconds
         self._buckets: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
@@ -28,7 +29,7 @@ class Throttle:
     def check(self, key: tuple[str, ...], now: float) -> None:
         """Raises ``Refused`` (429) while the bucket of ``key`` is full. ``now`` is in seconds of any clock."""
         if self._level(key, now) + 1 > self._burst:
-            raise Refused("slow_down", "too many failed attempts from this address", reason="throttled", status=429)
+            raise Refused("slow_down", self._told, reason="throttled", status=429)
 
     def failed(self, key: tuple[str, ...], now: float) -> None:
         """Count one failure."""
@@ -36,3 +37,8 @@ class Throttle:
         self._buckets.move_to_end(key)
         while len(self._buckets) > MOST_REMEMBERED:
             self._buckets.popitem(last=False)
+
+    def spend(self, key: tuple[str, ...], now: float) -> None:
+        """Count one that may succeed, too. Raises ``Refused`` (429) when there were too many."""
+        self.check(key, now)
+        self.failed(key, now)

@@ -10,12 +10,14 @@ import pytest
 
 from proxy.bridge import transaction as trips
 from proxy.bridge.arrival import Arrival
+from proxy.bridge.logout import Logout
 from proxy.bridge.session import Sessions
 from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.clients import Clients
 from proxy.downstream.grant import session_key
-from proxy.features import Answer, Request
+from proxy.features import Answer, Doors, Request
 from proxy.models import Client, Connection, Identity, Session, Transaction, Wishes
-from proxy.oidc.errors import Shown, Unavailable, UpstreamError
+from proxy.oidc.errors import Refused, Shown, Unavailable, UpstreamError
 from proxy.plugins import Mapped
 from proxy.store import Op, Put, Store, key
 from proxy.store.memory import MemoryStore
@@ -75,9 +77,10 @@ class World:
             self.tenant,  # type: ignore[arg-type]  # a stand-in with the one method that is asked
             Profiles(),  # type: ignore[arg-type]  # likewise
             self.connections,
-            self.clients,
-            answer_for,
-            lambda asked, error: Answer(redirect=f"{asked.redirect_uri}?error={error.code}&state={asked.state}"),
+            Clients(self.clients, self.store),
+            Downstream(),  # type: ignore[arg-type]  # likewise
+            watched=False,
+            logout=Logout(self.store, Clients(self.clients, self.store), Doors(tuple), lambda: None),
         )
 
     async def trip(self, **changes: Any) -> Transaction:
@@ -98,9 +101,20 @@ class World:
         return session
 
 
-def answer_for(asked: AuthorizeRequest, session: Session, now: float) -> tuple[Answer, tuple[Op, ...]]:
-    answer = Answer(redirect=f"{asked.redirect_uri}?code={session.sid}")
-    return answer, (Put(key("code", session.sid), {"sid": session.sid}, 60),)
+class Downstream:
+    """Stands for the endpoint that answers the client."""
+
+    def check_login(self, asked: AuthorizeRequest, client: Client, session: Session) -> None:
+        pass
+
+    async def answer(
+        self, asked: AuthorizeRequest, client: Client, session: Session, now: float
+    ) -> tuple[Answer, tuple[Op, ...]]:
+        answer = Answer(redirect=f"{asked.redirect_uri}?code={session.sid}")
+        return answer, (Put(key("code", session.sid), {"sid": session.sid}, 60),)
+
+    def refuse(self, asked: AuthorizeRequest, error: Refused) -> Answer:
+        return Answer(redirect=f"{asked.redirect_uri}?error={error.code}&state={asked.state}")
 
 
 async def codes_and_sessions(world: World, session: Session) -> tuple[bool, bool]:
@@ -250,6 +264,26 @@ async def test_a_failed_trip_says_whom_it_was_about_and_where_to_start_again() -
         await world.arrive()
     assert refused.value.about == {"client_id": "webapp", "connection": "corp"}
     assert refused.value.again == trips.start_again("https://sso.example/", await world.trip())
+
+
+async def test_rg_14_the_answer_knows_which_trip_it_ends() -> None:
+    """RG-14: what may be used once is used by the trip, however often writing its answer is tried."""
+    world = World()
+    seen: list[AuthorizeRequest] = []
+
+    class Noting(Downstream):
+        async def answer(
+            self, asked: AuthorizeRequest, client: Client, session: Session, now: float
+        ) -> tuple[Answer, tuple[Op, ...]]:
+            seen.append(asked)
+            return await super().answer(asked, client, session, now)
+
+    first = await world.login()
+    await world.store.drop(session_key(first.sid))
+    await world.trip()
+    request = Request("GET", "/login/callback", {"state": STATE, "code": "c"}, {}, NOW, browsers=(BROWSER,))
+    await replace(world.arrival, client_side=Noting()).arrive(request)  # type: ignore[arg-type]  # a stand-in
+    assert [asked.trip for asked in seen] == [STATE, STATE]
 
 
 class Broken(MemoryStore):

@@ -78,3 +78,10 @@ def test_rp_29_what_the_client_asks_goes_up(
     """RP-29: prompt=login, max_age=0 and a session that is too old ask for a login newer than the trip."""
     wishes = wishes_of(replace(ASKED, **changes), session, NOW)  # type: ignore[arg-type]  # the table's columns
     assert (wishes.fresh, wishes.prompt, wishes.max_age) == (fresh, prompt, max_age)
+
+
+def test_rg_21_a_pushed_hint_stays_out_of_addresses_and_pages() -> None:
+    """RG-21: it goes neither to the tenant's address nor into the field of the login page; a plain one does."""
+    hinted = replace(ASKED, login_hint="ada@corp.example")
+    assert wishes_of(hinted, None, NOW).login_hint == "ada@corp.example"
+    assert wishes_of(replace(hinted, pushed="urn:x"), None, NOW).login_hint == ""

@@ -10,9 +10,11 @@ import pytest
 from proxy.bridge import transaction as trips
 from proxy.bridge.logout import Logout
 from proxy.bridge.session import Sessions, Ticket
+from proxy.downstream.clients import Clients
 from proxy.downstream.grant import Grant, grant_key, listed_under, session_key
-from proxy.features import Feature
-from proxy.models import Client, Session
+from proxy.downstream.participants import Participants, participant_key
+from proxy.features import Doors, Ended, Farewell, Feature, Participant
+from proxy.models import Client
 from proxy.oidc.errors import Unavailable
 from proxy.store import List, Op, Put
 from proxy.store.memory import MemoryStore
@@ -33,14 +35,19 @@ class Counting(MemoryStore):
         return await super().run(*ops)
 
 
+def told() -> None:
+    """Nobody waits for deliveries here."""
+
+
 @dataclass(frozen=True)
 class Listener(Feature):
     """A feature that hears who is gone."""
 
     heard: list[str] = field(default_factory=list)
 
-    async def farewell(self, session: Session) -> None:
-        self.heard.append(session.sid)
+    def farewell(self, ended: Ended, now: float) -> Farewell:
+        self.heard.append(ended.sid)
+        return Farewell(frames=(f"https://app.example/out?sid={ended.sid}",))
 
 
 @pytest.fixture
@@ -58,7 +65,7 @@ async def store() -> Counting:
 async def test_lo_18_a_logout_cancels_the_browsers_open_trips(store: Counting) -> None:
     """LO-18: afterwards none of them can finish, another browser's can; two round trips; features hear."""
     listener = Listener()
-    await Logout(store, {}, lambda: (listener,)).end(ADA, ("mine",))
+    await Logout(store, Clients({}, store), Doors(lambda: (listener,)), told).end(ADA, ("mine",), NOW)
     assert (store.rounds, listener.heard) == (2, [ADA.sid])
     for gone in (session_key(ADA.sid), trips.last_login("mine"), trips.transaction_key("mine", "m")):
         assert await store.get(gone) is None
@@ -67,7 +74,7 @@ async def test_lo_18_a_logout_cancels_the_browsers_open_trips(store: Counting) -
 
 async def test_a_logout_without_a_browser_ends_the_session_alone(store: Counting) -> None:
     """LO-11: no transaction cookie, nobody else's trips."""
-    await Logout(store, {}, tuple).end(ADA, ())
+    await Logout(store, Clients({}, store), Doors(tuple), told).end(ADA, (), NOW)
     assert await store.get(session_key(ADA.sid)) is None
     assert await store.get(trips.transaction_key("mine", "m")) is not None
 
@@ -93,7 +100,7 @@ async def test_offline_grants_outlive_a_logout_unless_the_client_says_so(
     grant = a_grant("webapp")
     await store.run(save(grant))
     client = Client.model_validate({"client_id": "webapp", "logout_revokes_offline": revokes})
-    await Logout(store, {"webapp": client}, tuple).end(ADA, ("mine",))
+    await Logout(store, Clients({"webapp": client}, store), Doors(tuple), told).end(ADA, ("mine",), NOW)
     assert (await store.get(grant_key(grant.id)) is not None) is lives
 
 
@@ -105,23 +112,42 @@ async def test_tk_17_each_clients_wish_counts_for_its_own_grants(store: Counting
         name: Client.model_validate({"client_id": name, "logout_revokes_offline": name == "strict"})
         for name in ("strict", "mild")
     }
-    await Logout(store, clients, tuple).end(ADA, ("mine",))
-    assert store.rounds == 3  # the grants have to be read
+    await Logout(store, Clients(clients, store), Doors(tuple), told).end(ADA, ("mine",), NOW)
+    assert store.rounds == 4  # the grants have to be read, and the client that only the store could know
     left = [name for name in ("strict", "mild", "gone") if await store.get(grant_key(a_grant(name).id))]
     assert left == ["mild"]
 
 
-async def test_every_feature_hears_once_the_session_is_gone(store: Counting) -> None:
-    """Clients are told of an end that is already true: whoever asks then finds no session."""
-    found: list[object] = []
+async def test_every_feature_hears_once_and_a_fault_silences_nobody(store: Counting) -> None:
+    """One that fails keeps neither the session alive nor the others from hearing; their pages come in order."""
+
+    class Broken(Feature):
+        def farewell(self, ended: Ended, now: float) -> Farewell:
+            raise RuntimeError("broken")
+
+    listeners = (Listener(), Broken(), Listener())
+    rung: list[bool] = []
+    doors = Doors(lambda: listeners)
+    frames = await Logout(store, Clients({}, store), doors, lambda: rung.append(True)).end(ADA, (), NOW)
+    assert [one.heard for one in listeners if isinstance(one, Listener)] == [[ADA.sid], [ADA.sid]]
+    assert (len(frames), rung) == (2, [True]) and await store.get(session_key(ADA.sid)) is None
+
+
+async def test_participants_of_the_session_are_told_of(store: Counting) -> None:
+    """Whoever took part is in the farewell, and forgotten afterwards."""
+    app = Client.model_validate({"client_id": "app", "backchannel_logout_uri": "https://app.example/out"})
+    _, writes = Participants().accompany(None, app, ADA, NOW)
+    await store.run(*writes)
+    who: list[Ended] = []
 
     class Curious(Feature):
-        async def farewell(self, session: Session) -> None:
-            found.append(await store.get(session_key(session.sid)))
+        def farewell(self, ended: Ended, now: float) -> Farewell:
+            who.append(ended)
+            return Farewell()
 
-    listeners = (Listener(), Curious(), Listener())
-    await Logout(store, {}, lambda: listeners).end(ADA, ())
-    assert ([one.heard for one in listeners if isinstance(one, Listener)], found) == ([[ADA.sid], [ADA.sid]], [None])
+    await Logout(store, Clients({}, store), Doors(lambda: (Curious(),)), told).end(ADA, (), NOW)
+    assert who == [Ended(ADA.sid, ADA.user_id, (Participant("app", is_called=True),))]
+    assert await store.get(participant_key(ADA.sid, "app")) is None
 
 
 @pytest.mark.parametrize("kind", ["session", "session_grants", "last_login"])
@@ -134,5 +160,5 @@ async def test_a_logout_that_could_not_be_done_says_so(store: Counting, kind: st
 
     broken = FailingStore(store, fails, Unavailable("store"))
     with pytest.raises(Unavailable):
-        await Logout(broken, {}, lambda: (listener,)).end(ADA, ("mine",))
-    assert listener.heard == []
+        await Logout(broken, Clients({}, store), Doors(lambda: (listener,)), told).end(ADA, ("mine",), NOW)
+    assert await store.get(session_key(ADA.sid)) is not None or kind == "session"

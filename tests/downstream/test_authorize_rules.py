@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.downstream.authorize_rules import MODES, check_rules, mode_of
+from proxy.downstream.authorize import check_request
+from proxy.downstream.authorize_rules import check_rules, mode_of
 from proxy.models.client import RESPONSE_TYPES
 from proxy.oidc import params as parameters
 from proxy.oidc.errors import Refused, Shown
@@ -22,7 +23,7 @@ from tests.downstream.world import (
     asked_front,
     told,
 )
-from tests.spec.authorize import REFUSED, REFUSED_IMPLICIT
+from tests.spec.authorize import ACCEPTED, MISSING_TYPE, REFUSED, REFUSED_IMPLICIT
 
 
 @pytest.mark.parametrize(("change", "error", "section"), REFUSED.values(), ids=REFUSED)
@@ -74,12 +75,27 @@ async def test_an_error_is_posted_to_who_asked_for_that(world: World, change: di
 )
 def test_which_way_an_answer_goes(params: dict[str, str], mode: str) -> None:
     """AZ-10: the asked mode if the response type has it, else the type's own; an ID token is never in a query."""
-    assert mode_of(params) == mode
+    assert mode_of(params, WEBAPP) == mode
 
 
-def test_every_response_type_has_its_grant() -> None:
+@pytest.mark.parametrize(
+    ("params", "mode"),
+    [
+        ({"response_type": "code", "response_mode": "fragment"}, "fragment"),
+        ({"response_type": "code", "response_mode": "web_message", "redirect_uri": CALLBACK}, "web_message"),
+        ({"response_type": "code", "response_mode": "web_message", "redirect_uri": "https://b.example/"}, "query"),
+        ({"response_type": "id_token", "response_mode": "web_message", "redirect_uri": CALLBACK}, "web_message"),
+    ],
+)
+def test_az_10_modes_for_apps_in_the_browser(params: dict[str, str], mode: str) -> None:
+    """AZ-10: a fragment with a code, and messages to pages that the operator listed, are for apps in the browser."""
+    app = SPA.model_copy(update={"web_origins": ("https://app.example",)})
+    assert mode_of(params, app) == mode
+
+
+def test_every_response_type_is_answered(world: World) -> None:
     """The types we answer are those a client can register (RFC 7591 2.1)."""
-    assert MODES.keys() == RESPONSE_TYPES.keys()
+    assert world.authorize_endpoint.respond.keys() == RESPONSE_TYPES.keys()
 
 
 def test_an_honest_request_breaks_no_rule() -> None:
@@ -126,3 +142,31 @@ def test_az_09_a_parameter_given_twice_is_refused(name: str) -> None:
     with pytest.raises(Shown, match="given twice"):
         parameters.parse(f"{name}=a&x=y&{name}=a")
     assert name not in parameters.parse(f"{name}[]=a")
+
+
+@pytest.mark.parametrize("change", ACCEPTED.values(), ids=ACCEPTED)
+async def test_what_is_a_wish_never_fails_a_request(world: World, change: dict[str, Any]) -> None:
+    """AZ-18, AZ-31 (OIDC Core 3.1.2.1): hints, locales, display and what we do not know lead to the same answer."""
+    mode, fields = told(await world.authorize(**change))
+    assert (mode, set(fields)) == ("query", {"code", "state", "iss"})
+    assert world.went == []
+
+
+@pytest.mark.parametrize(("change", "mode"), MISSING_TYPE.values(), ids=MISSING_TYPE)
+async def test_oidcc_response_type_missing(world: World, change: dict[str, Any], mode: str) -> None:
+    """AZ-10 (RFC 6749 4.1.2.1): without ``response_type`` the error goes the way that was asked for, if there is such
+    a way, else by the query."""
+    arrived, fields = told(await world.authorize(response_type=None, **change))
+    assert (arrived, fields["error"], fields["state"]) == (mode, "invalid_request", "st-1")
+
+
+def test_az_21_deep_claims_end_in_an_error() -> None:
+    """AZ-21: braces as deep as the longest parameter allows are refused, not a crash."""
+    with pytest.raises(Refused, match="claims"):
+        check_request(asked(claims='{"a":' * 1300 + "1" + "}" * 1300), WEBAPP, CALLBACK)
+
+
+def test_az_29_a_post_is_checked_like_a_get(world: World) -> None:
+    """AZ-29 (OIDC Core 3.1.2.1): both methods are the same endpoint with the same checks."""
+    (endpoint,) = world.authorize_endpoint.endpoints()
+    assert endpoint.methods == ("GET", "POST") and endpoint.cors == ""

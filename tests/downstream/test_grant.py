@@ -32,6 +32,7 @@ def a_grant(**changes: Any) -> Grant:
         id=new_id(),
         client_id="webapp",
         user_id="oidc|corp|ada",
+        subject="oidc|corp|ada",
         sid="s" * 22,
         connection="corp",
         scopes=("openid", "offline_access"),
@@ -101,7 +102,7 @@ def test_tk_22_an_edited_refresh_token_is_of_no_grant(edit: str) -> None:
 
 def test_a_grant_survives_being_stored() -> None:
     """What was written is what is read; a tombstone is no grant."""
-    grant, _ = rotate(a_grant(audience="https://api.example/"), NOW)
+    grant, _ = rotate(a_grant(audiences=("https://api.example/",)), NOW)
     assert Grant.from_value({**grant.as_value(), "scopes": list(grant.scopes)}) == grant
     written = revoke(grant.id)
     assert isinstance(written, Put) and written.key == grant_key(grant.id)

@@ -226,18 +226,22 @@ async def test_a_logout_that_could_not_be_done_is_not_said_to_be(world: World) -
 
     hint = await hint_of(world)
     with pytest.raises(Unavailable):
-        await replace(world.logout, end=broken).handle(world.request({"id_token_hint": hint}))
+        await replace(world.logout, leaving=replace(world.leaving, end=broken)).handle(
+            world.request({"id_token_hint": hint})
+        )
 
 
 async def test_the_browsers_trips_end_with_the_session(world: World) -> None:
     """LO-18: the one who ends the session is told which browser it is."""
     seen: list[tuple[str, Sequence[str]]] = []
 
-    async def end(session: Any, browsers: Sequence[str]) -> None:
+    async def end(session: Any, browsers: Sequence[str], now: float) -> Sequence[str]:
         seen.append((session.sid, browsers))
+        return ()
 
     hint = await hint_of(world)
-    await replace(world.logout, end=end).handle(world.request({"id_token_hint": hint}))
+    leaving = replace(world.leaving, end=end)
+    await replace(world.logout, leaving=leaving).handle(world.request({"id_token_hint": hint}))
     assert seen == [(a_session().sid, (BROWSER,))]
 
 

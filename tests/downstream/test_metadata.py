@@ -10,15 +10,19 @@ import pytest
 from proxy.downstream.metadata import joined
 from proxy.downstream.ring import CACHED_FOR
 from proxy.features import Caller, Feature
+from proxy.models.client import RESPONSE_TYPES
 from proxy.oidc.errors import Unavailable
 from tests.downstream.world import ISSUER, FailingStore, World
 
-KNOWN = {  # OpenID Connect Discovery 3, RFC 8414 2, RFC 9207 3, RP-Initiated Logout 2.1
+KNOWN = {  # OpenID Connect Discovery 3, RFC 8414 2, RFC 9207 3, RFC 9449 5.1, RP-Initiated Logout 2.1
     "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint",
     "scopes_supported", "response_types_supported", "response_modes_supported", "grant_types_supported",
     "subject_types_supported", "id_token_signing_alg_values_supported", "token_endpoint_auth_methods_supported",
     "claims_supported", "code_challenge_methods_supported", "request_parameter_supported",
     "request_uri_parameter_supported", "authorization_response_iss_parameter_supported",
+    "acr_values_supported", "claims_parameter_supported", "display_values_supported", "prompt_values_supported",
+    "ui_locales_supported", "token_endpoint_auth_signing_alg_values_supported",
+    "userinfo_signing_alg_values_supported", "dpop_signing_alg_values_supported",
 }  # fmt: skip
 
 
@@ -32,9 +36,9 @@ async def test_the_document_says_what_certification_asks(world: World) -> None:
     """oidcc-discovery-endpoint-verification: every required member, with a legal value."""
     document = await discovery(world)
     assert document["issuer"] == ISSUER
-    assert document["response_types_supported"] == ["code", "id_token"]
+    assert document["response_types_supported"] == list(RESPONSE_TYPES)
     assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
-    assert document["subject_types_supported"] == ["public"]
+    assert document["subject_types_supported"] == ["public", "pairwise"]
     assert "RS256" in document["id_token_signing_alg_values_supported"]
     assert "openid" in document["scopes_supported"] and "offline_access" in document["scopes_supported"]
     assert {"sub", "name", "email"} <= set(document["claims_supported"])

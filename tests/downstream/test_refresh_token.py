@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from proxy.downstream.client_auth import ClientAuthenticator, Presented
+from proxy.downstream.client_keys import ClientKeys
 from proxy.downstream.grant import Grant, Lifetimes, grant_key, grants_of_session
 from proxy.downstream.refresh_token import narrowed
+from proxy.downstream.registered import Registry
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Op, Put, Swap
 from tests.downstream.test_authorization_code import refused
 from tests.downstream.test_grant import edits
-from tests.downstream.world import API, CORP, NOW, FailingStore, World, a_session, payload
+from tests.downstream.test_registered import made
+from tests.downstream.world import API, CALLBACK, CORP, ISSUER, NOW, FailingStore, World, a_session, payload
+from tests.kit.signing_client import Shelf
 
 OFFLINE = "openid profile email offline_access"
 DAY = 86_400
@@ -81,6 +86,21 @@ async def test_tk_14_within_the_window_the_family_lives(world: World) -> None:
     assert "access_token" in await world.refresh(two["refresh_token"])
 
 
+@pytest.mark.parametrize("seconds", [0, 60])
+async def test_tk_14_the_window_is_as_long_as_the_operator_says(world: World, seconds: int) -> None:
+    """TK-14: ``tokens.refresh_reuse_window``; a second after it the family ends."""
+    world.lifetimes = Lifetimes(reuse_window=seconds)
+    world.build()
+    await world.begin(a_session())
+    one = await first(world)
+    two = await world.refresh(one["refresh_token"])
+    world.clock.now += seconds
+    assert await refused(world.refresh(one["refresh_token"])) == "refresh_token_just_replaced"
+    world.clock.now += 1
+    assert await refused(world.refresh(one["refresh_token"])) == "refresh_token_reuse"
+    assert await refused(world.refresh(two["refresh_token"])) == "unknown_refresh_token"
+
+
 async def test_tk_14_of_fifty_refreshes_one_wins(nodes: tuple[World, World]) -> None:
     """TK-14, RS-07: fifty at once over two nodes, one rotation; the others are refused without harm; one head, and it
     is good the next time."""
@@ -144,7 +164,7 @@ async def test_tk_17_the_connection_is_asked_again(world: World, change: str) ->
 async def test_tk_17_an_offline_grant_outlives_the_session(world: World) -> None:
     """TK-17: with offline_access a plain logout leaves the refresh token good; its access tokens too."""
     one = await first(world)
-    await world.end(a_session(), ())
+    await world.end(a_session(), (), world.clock.now)
     two = await world.refresh(one["refresh_token"])
     assert (await world.userinfo(two["access_token"]))["sub"] == "oidc|corp|ada"
 
@@ -173,6 +193,21 @@ async def test_tk_17_a_grant_stays_listed_as_long_as_it_is_refreshed(world: Worl
         world.clock.now += 10 * DAY
         token = (await world.refresh(token))["refresh_token"]
     assert grant_key(token.split(".")[0]) in await world.store.list(grants_of_session(a_session().sid))
+
+
+async def test_tk_17_a_client_that_was_removed_cannot_refresh(world: World) -> None:
+    """TK-17: a registered client that is gone is nobody: invalid_client (401) before its token is looked at."""
+    entry, secret = made({"redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"]})
+    registry, name = Registry(world.store), entry.client.client_id
+    await registry.add(entry)
+    door = ClientAuthenticator(ISSUER, world.known, ClientKeys(Shelf().send, world.clock), world.store)
+    shown = Presented(name, "client_secret_basic", secret)
+    assert (await door.authenticate(shown, f"{ISSUER}oauth/token", world.clock.now)).client_id == name
+    await registry.remove(name)
+    world.known.forget(name)
+    with pytest.raises(Refused) as caught:
+        await door.authenticate(shown, f"{ISSUER}oauth/token", world.clock.now)
+    assert (caught.value.code, caught.value.status) == ("invalid_client", 401)
 
 
 async def test_tk_18_no_refresh_token_is_immortal(world: World) -> None:

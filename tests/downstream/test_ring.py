@@ -14,10 +14,13 @@ from proxy.downstream.ring import (
     PUBLISH_AHEAD,
     Ring,
     SigningKey,
+    begun,
+    due,
     published,
     revoked,
     rotated,
     signing,
+    signs_in,
     states,
 )
 
@@ -202,3 +205,52 @@ def test_there_is_always_exactly_one_next_key() -> None:
         waiting = [k.kid for k in ring if k.is_next]
         assert len(waiting) == 1
         assert {signer(ring, now), *waiting} <= set(names(published(ring, now, DAY)))
+
+
+def test_the_first_ring_of_all_signs_at_once_and_another_one_later() -> None:
+    """Nobody can have a key set before the first; a ring that is added to others is published first."""
+    alone = begun(fresh(T), fresh(T), T, alone=True)
+    assert signer(alone, T - 3600) == alone[0].kid
+    added = begun(fresh(T), fresh(T), T, alone=False)
+    assert signing(added, T + PUBLISH_AHEAD - 1) is None
+    assert signer(added, T + PUBLISH_AHEAD) == added[0].kid
+    assert names(published(added, T, DAY)) == names(added)
+    assert [(e.state, e.since) for e in states(added, T + 5)] == [("next", T), ("next", T)]
+    assert [signs_in(added, T + age) for age in (0, 890, PUBLISH_AHEAD)] == [PUBLISH_AHEAD, 10, 1]
+
+
+def test_revoking_the_first_key_of_an_added_ring_lets_the_other_be_first() -> None:
+    """It has been published as long, so it signs as soon; there is a next one again."""
+    added = begun(fresh(T), fresh(T), T, alone=False)
+    ring = revoke(added, added[0].kid, T + 60)
+    assert signing(ring, T + PUBLISH_AHEAD - 1) is None
+    assert signer(ring, T + PUBLISH_AHEAD) == added[1].kid
+    assert [e.state for e in states(ring, T + 60)] == ["revoked", "next", "next"]
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"), [(0, False), (DAY - 1, False), (DAY, True), (10 * DAY, True)], ids=lambda v: str(v)
+)
+def test_a_rotation_is_due_when_the_key_has_signed_so_long(age: int, expected: bool) -> None:
+    """Counted from its publication for the very first, since that one signs by any clock; once planned, not again."""
+    ring = begun(fresh(T), fresh(T), T, alone=True)
+    assert due(ring, T + age, DAY) is expected
+    planned = rotate(ring, T + age)
+    assert not due(planned, T + age, DAY)
+    assert due(planned, T + age + PUBLISH_AHEAD + DAY, DAY)
+
+
+def test_a_ring_that_signs_nothing_yet_is_not_due() -> None:
+    """Before the first key signs there is nothing to rotate."""
+    added = begun(fresh(T), fresh(T), T, alone=False)
+    assert not due(added, T + PUBLISH_AHEAD - 1, 1)
+    assert not due((), T, 1)
+
+
+def test_a_ring_that_was_switched_off_stays_for_its_tokens() -> None:
+    """Every key that may have signed is published until its last token has ended; all are previous ones."""
+    ring = rotate(a_ring(), T + PUBLISH_AHEAD)
+    off = T + PUBLISH_AHEAD + 100
+    assert names(published(ring, off + DAY + LEEWAY - 1, DAY, off)) == names(ring)[1:]
+    assert published(ring, off + DAY + LEEWAY, DAY, off) == ()
+    assert {e.state for e in states(ring, off, switched_on=False)} == {"previous"}

@@ -97,7 +97,7 @@ def test_what_is_advertised_is_what_is_there(world: World) -> None:
     said = world.token.metadata()
     assert said["grant_types_supported"] == ["authorization_code", "refresh_token"]
     assert said["token_endpoint"] == f"{ISSUER}oauth/token"
-    assert Token(ISSUER, {}).metadata()["grant_types_supported"] == []
+    assert Token(ISSUER, {}, world.proofs).metadata()["grant_types_supported"] == []
 
 
 @pytest.mark.parametrize(

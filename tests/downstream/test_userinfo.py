@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
 
 from proxy.downstream.id_token import SCOPE_CLAIMS
-from proxy.features import Bearer, Caller
+from proxy.features import Answer, Bearer, Caller
 from proxy.oidc.errors import Refused
-from tests.downstream.world import API, World, a_session
+from tests.downstream.world import API, ISSUER, WEBAPP, World, a_session, payload
 
 WHOLE: dict[str, Any] = {
     **{name: f"some {name}" for names in SCOPE_CLAIMS.values() for name in names},
@@ -54,7 +56,7 @@ async def test_rp_27_a_profile_cannot_say_who_somebody_is(world: World) -> None:
 async def test_in_05_a_token_without_openid_is_not_enough(world: World, bearer: Bearer | None) -> None:
     """IN-05: 403 insufficient_scope (RFC 6750 3.1)."""
     with pytest.raises(Refused) as caught:
-        await world.userinfo_endpoint.serve(replace(world.request({}), bearer=bearer))
+        await world.userinfo_endpoint.serve(replace(world.request({}), bearer=bearer, client=WEBAPP))
     assert (caught.value.code, caught.value.status) == ("insufficient_scope", 403)
 
 
@@ -76,3 +78,46 @@ def test_get_and_post_by_a_bearer(world: World) -> None:
     """OIDC Core 5.3.1 (oidcc-userinfo-get, -post-header, -post-body): both methods, the wrapper checks the token."""
     (endpoint,) = world.userinfo_endpoint.endpoints()
     assert (endpoint.path, endpoint.methods, endpoint.caller) == ("userinfo", ("GET", "POST"), Caller.BEARER)
+
+
+async def serve(world: World, token: str) -> Answer:
+    """The whole answer to a token."""
+    bearer = await world.access_tokens.check(token, f"{ISSUER}userinfo", world.clock.now)
+    return await world.userinfo_endpoint.serve(world.request({}, bearer=bearer, client=world.clients[bearer.client_id]))
+
+
+async def test_a_client_may_want_it_signed(world: World) -> None:
+    """oidcc-userinfo-rs256: ``iss`` and ``aud`` inside, no ``nonce``, RS256, verified by another library."""
+    token = (await world.tokens())["access_token"]
+    plain = await world.userinfo(token)
+    world.clients["webapp"] = WEBAPP.model_copy(update={"userinfo_signed_response_alg": "RS256"})
+    answer = await serve(world, token)
+    assert answer.json is None and answer.jwt_type == ""
+    keys = KeySet.import_key_set(dict(world.keys.jwks(world.clock.now)))  # type: ignore[arg-type]
+    found = jwt.decode(answer.jwt, keys, algorithms=["RS256"])
+    assert found.claims == {**plain, "iss": ISSUER, "aud": "webapp"} and found.header["alg"] == "RS256"
+    assert world.userinfo_endpoint.metadata()["userinfo_signing_alg_values_supported"] == ["RS256"]
+
+
+async def test_rp_27_a_profile_cannot_say_who_signed(world: World) -> None:
+    """RP-27: ``iss`` and ``aud`` are ours, whatever the profile holds."""
+    world.session = a_session(profile={"iss": "https://evil.example/", "aud": "other", "sub": "eve", "name": "Ada"})
+    world.clients["webapp"] = WEBAPP.model_copy(update={"userinfo_signed_response_alg": "RS256"})
+    said = payload((await serve(world, (await world.tokens())["access_token"])).jwt)
+    assert (said["iss"], said["aud"], said["sub"]) == (ISSUER, "webapp", "oidc|corp|ada")
+
+
+async def test_claims_asked_for_by_name(world: World) -> None:
+    """oidcc-claims-essential: ``name`` without its scope, here and not in the ID token."""
+    tokens = await world.tokens(scope="openid", claims='{"userinfo": {"name": {"essential": true}}}')
+    assert await world.userinfo(tokens["access_token"]) == {"sub": "oidc|corp|ada", "name": "Ada"}
+    assert "name" not in payload(tokens["id_token"])
+
+
+@pytest.mark.parametrize("audience", [None, API], ids=["opaque", "at+jwt"])
+async def test_in_15_no_token_and_nothing_internal_is_told(world: World, audience: str | None) -> None:
+    """IN-15: neither a token of the tenant or ours, nor groups without the profile scope."""
+    profile = {**WHOLE, "groups": ["staff"], "_internal": 1, "access_token": "upstream"}
+    world.session = a_session(profile=profile)
+    token = (await world.tokens(scope="openid email", audience=audience))["access_token"]
+    assert set(await world.userinfo(token)) == {"sub", "email", "email_verified"}

@@ -15,17 +15,23 @@ from proxy.downstream import keys as key_store
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize import AuthorizeRequest
-from proxy.downstream.authorize_endpoint import Authorize
+from proxy.downstream.authorize_endpoint import Authorize, Shore
+from proxy.downstream.clients import Clients
+from proxy.downstream.dpop import Proofs
+from proxy.downstream.front_channel import FrontChannel
 from proxy.downstream.grant import Lifetimes, session_key
-from proxy.downstream.implicit import Implicit
+from proxy.downstream.id_token import IdTokens
+from proxy.downstream.key_record import Held, to_value
 from proxy.downstream.keys import KeyRing
+from proxy.downstream.leaving import Leaving
 from proxy.downstream.logout import RpInitiatedLogout
 from proxy.downstream.metadata import Metadata, joined
 from proxy.downstream.refresh_token import RefreshToken
 from proxy.downstream.ring import Ring
+from proxy.downstream.subjects import Subjects
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.userinfo import UserInfo
-from proxy.features import Answer, Feature, Request
+from proxy.features import Answer, Doors, Feature, Request
 from proxy.models import Client, Connection, Session
 from proxy.oidc import pkce
 from proxy.oidc.jose import Signer
@@ -36,7 +42,8 @@ ISSUER = "https://sso.example/"
 NOW = 1_800_000_000.0
 SECRET = "a-client-secret-of-forty-characters-0123"
 API = "https://api.example/"
-CALLBACK = "https://app.example/cb"
+APP = "https://app.example"
+CALLBACK = f"{APP}/cb"
 VERIFIER = "a-verifier-of-more-than-43-characters-0123456789"
 CHALLENGE = pkce.challenge(VERIFIER)
 BROWSER = "b" * 43
@@ -150,11 +157,14 @@ def answer_params(url: str) -> dict[str, str]:
 
 def told(answer: Answer) -> tuple[str, dict[str, str]]:
     """How an answer reaches the client, and what it says there; an address gets nothing beside."""
+    if answer.page == "web_message.html":
+        assert answer.values["origin"] == APP
+        return "web_message", dict(answer.values["response"])
     if answer.page:
         assert (answer.page, answer.values["action"]) == ("form_post.html", CALLBACK)
         return "form_post", dict(answer.values["fields"])
-    mark = "#" if "#" in answer.redirect else "?"
-    address, _, encoded = answer.redirect.partition(mark)
+    mark = "?" if answer.redirect.startswith(f"{CALLBACK}?") else "#"
+    address, _, encoded = answer.redirect.removesuffix("#").partition(mark)
     assert address == CALLBACK
     return {"#": "fragment", "?": "query"}[mark], dict(parse_qsl(encoded, keep_blank_values=True, strict_parsing=True))
 
@@ -215,6 +225,7 @@ class World:
     session: Session | None = None
     went: list[tuple[AuthorizeRequest, Session | None]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    frames: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.store = self.store or MemoryStore(clock=self.clock)
@@ -224,22 +235,26 @@ class World:
         """Put the features together on the store."""
         self.keys = KeyRing(self.store, self.lifetimes.signed)
         self.access_tokens = AccessTokens(ISSUER, self.store, self.keys, self.lifetimes)
-        issuer = Issuer(ISSUER, self.access_tokens)
+        self.known = Clients(self.clients, self.store)
+        self.subjects = Subjects(self.store)
+        self.doors = Doors(lambda: self.features)
+        issuer = Issuer(self.access_tokens, IdTokens(ISSUER, self.keys, self.lifetimes.id_token), self.subjects)
         self.code = AuthorizationCode(self.store, issuer, self.lifetimes, self.connections)
         self.refresh_token = RefreshToken(self.store, issuer, self.lifetimes, self.connections)
-        self.implicit = Implicit(ISSUER, self.keys, self.lifetimes.id_token)
-        responses = {**self.code.responses(), **self.implicit.responses()}
-        self.authorize_endpoint = Authorize(
-            ISSUER, self.clients, self.connections, self.store, responses, self.log_in, self.keep_alive
-        )
-        self.token = Token(ISSUER, {**self.code.grants(), **self.refresh_token.grants()})
-        self.userinfo_endpoint = UserInfo(ISSUER)
-        self.logout = RpInitiatedLogout(ISSUER, self.clients, self.keys, self.end, b"k" * 32)
+        self.front = FrontChannel(self.code, issuer)
+        responses = {**self.code.responses(), **self.front.responses()}
+        shore = Shore(ISSUER, self.known, self.connections, self.store, self.keys, self.subjects)
+        self.authorize_endpoint = Authorize(shore, responses, self.log_in, self.keep_alive, self.doors)
+        self.proofs = Proofs(ISSUER, self.store, b"n" * 32, asks_nonce=False)
+        self.token = Token(ISSUER, {**self.code.grants(), **self.refresh_token.grants()}, self.proofs)
+        self.userinfo_endpoint = UserInfo(ISSUER, self.keys)
+        self.leaving = Leaving(ISSUER, self.end, self.away, b"k" * 32)
+        self.logout = RpInitiatedLogout(ISSUER, self.known, self.keys, self.subjects, self.leaving)
         self.features: tuple[Feature, ...] = (
             self.authorize_endpoint,
             self.token,
             self.code,
-            self.implicit,
+            self.front,
             self.refresh_token,
             self.userinfo_endpoint,
             self.logout,
@@ -249,7 +264,7 @@ class World:
     async def begin(self, session: Session | None) -> World:
         """Keys, and who is logged in."""
         if not self.keys.loaded:
-            value = key_store._to_value(first_ring())
+            value = to_value(Held(first_ring()))
             await self.store.add(key_store.RING, value, key_store.FOREVER)
             self.keys._signers = first_signers()
             await self.keys.load(self.clock.now)
@@ -269,10 +284,15 @@ class World:
         """In place of the bridge."""
         return Touch(session_key(session.sid), 86_400 * 365)
 
-    async def end(self, session: Session, browsers: Sequence[str]) -> None:
+    async def end(self, session: Session, browsers: Sequence[str], now: float) -> Sequence[str]:
         """In place of the bridge."""
         self.ended.append(session.sid)
         await self.store.run(Drop(session_key(session.sid)))
+        return self.frames
+
+    async def away(self, session: Session, target: str, request: Request) -> Answer | None:
+        """In place of the bridge: a tenant that logs people out."""
+        return Answer(redirect=f"https://idp.example/bye?then={target}", browser=BROWSER)
 
     async def _current(self) -> Session | None:
         return self.session
@@ -320,6 +340,7 @@ class World:
     async def userinfo(self, token: str) -> dict[str, Any]:
         """What userinfo says to a token."""
         bearer = await self.access_tokens.check(token, f"{ISSUER}userinfo", self.clock.now)
-        answer = await self.userinfo_endpoint.serve(self.request({}, bearer=bearer))
+        asks = self.request({}, bearer=bearer, client=self.clients[bearer.client_id])
+        answer = await self.userinfo_endpoint.serve(asks)
         assert answer.json is not None
         return dict(answer.json)

@@ -62,15 +62,16 @@ async def test_ft_45_ft_46_keys_change_under_a_running_server(tmp_path: Path) ->
 
             before = await log_in()
             first = await published(app)
-            rotated = {key["kid"]: key["state"] for key in await keys(tmp_path, node, "rotate")}
+            entries = await keys(tmp_path, node, "rotate")
+            rotated = {key["kid"]: (key["alg"], key["state"]) for key in entries}
 
             async def shows_all() -> bool:
                 return await published(app) == set(rotated)
 
             await eventually(shows_all, within=15)
-            assert len(rotated) == len(first) + 1
+            assert len(rotated) == len(first) + 2  # one for each algorithm
             assert await verified(app, before["id_token"])
-            current = next(kid for kid, state in rotated.items() if state == "current")
+            current = next(kid for kid, state in rotated.items() if state == ("RS256", "current"))
             assert jwt.get_unverified_header((await log_in())["id_token"])["kid"] == current
             await keys(tmp_path, node, "revoke", current)
 

@@ -197,7 +197,7 @@ async def test_ft_34_the_keys_are_away_and_not_known(
     """FT-34: an unknown key while the key set is down is a 503 page, after one fetch; afterwards, on the front channel,
     the same person's retry succeeds; on the back channel, where the tenant's code is used, the page leads to a new
     start that does."""
-    monkeypatch.setattr("proxy.upstream.cache.PAUSE", 0.3)
+    monkeypatch.setattr("proxy.cell.PAUSE", 0.3)
     async with scene(wholes, channel, fresh_keys=True) as made:
         await keys_away(made.world)
         fetched = made.world.tenant.hits["jwks"]
@@ -278,9 +278,9 @@ async def test_the_signer_has_no_keys(wholes: Wholes) -> None:
     """Without a key to sign with: no token, ``temporarily_unavailable``, not ready; the rest works."""
     async with scene(wholes, "back_channel") as made:
         ring = made.world.site[app.KEYS]
-        kept, ring._ring = ring._ring, ()
+        kept, ring._held = ring._held, {}
         told = {name: verdict(await made.knock(name)) for name in KNOCKS if name not in ("jwks", "token, refresh")}
-        ring._ring = kept
+        ring._held = kept
         expected = {**WORKS, "token, code": BUSY_JSON, "readyz": "503"}
         assert told == {name: expected[name] for name in told}
 
@@ -289,7 +289,7 @@ async def test_no_key_costs_no_code(wholes: Wholes) -> None:
     """Without a key to sign with, a code is refused for now and good again later."""
     async with scene(wholes, "back_channel") as made:
         ring = made.world.site[app.KEYS]
-        kept, ring._ring = ring._ring, ()
+        kept, ring._held = ring._held, {}
         assert verdict(await made.knock("token, code")) == BUSY_JSON
-        ring._ring = kept
+        ring._held = kept
         assert verdict(await made.knock("token, code")) == "200"

@@ -52,8 +52,9 @@ async def test_a_login_over_tls(tmp_path: Path, server: Valkey) -> None:
                     assert told.json["sub"] == f"oidc|{name}|mira"
                     assert told.headers["Strict-Transport-Security"] == "max-age=31536000"
                 ours = [c for c in browser.jar.cookies.values() if "isthmus" in c.name]
-                assert len(ours) == 2
-                assert all(c.secure and c.http_only and c.host_only and c.name.startswith("__Host-") for c in ours)
+                assert len(ours) == 3
+                assert all(c.secure and c.host_only and c.name.startswith("__Host-") for c in ours)
+                assert [c.name.split("-")[2] for c in ours if not c.http_only] == ["state"]  # for the frame's script
                 assert browser.jar.refused == []
                 node.scheme = "http"
                 assert await node.status("/healthz") == 0

@@ -160,9 +160,9 @@ async def test_cb_09_the_front_channel_lives_without_lax_cookies(worlds: Worlds)
         assert tab.pending is not None and tab.pending.cross_site and tab.pending.method == "POST"
         jar = world.browser.jar
         sent = jar.header(tab.pending.url, world.browser.clock(), cross_site=True, safe=False)
-        assert [pair.split("=")[0].split("-")[2] for pair in sent.split("; ")] == ["login"]
+        assert [pair.split("=")[0].split("-")[2] for pair in sent.split("; ")] == ["state", "login"]
         same = {c.name.split("-")[2]: c.same_site for c in jar.cookies.values() if c.name.startswith("__Host-isth")}
-        assert same == {"login": "none", "session": "lax"}
+        assert same == {"login": "none", "state": "none", "session": "lax"}
         async with Browser() as stranger:  # no transaction cookie: refuse
             assert refused((await deliver(world, stranger, params(tab.pending))).page, world.node)
         assert refused((await deliver(world, world.browser, {"state": "made-up", "id_token": "x"})).page, world.node)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from proxy.models import Client
+from proxy.models.client import STANDARD_SCOPES, response_type
 from tests.models.test_checks import HOSTILE
 
 SECRET = "k3jR8vQ2" * 4
@@ -55,9 +56,8 @@ def test_az_05_a_destination_that_carries_a_code_is_not_registered() -> None:
 
 
 def test_method_and_secret_agree() -> None:
-    """A public client has no secret, a confidential one has; without a method the secret decides."""
+    """A public client has no secret; without a method the secret decides."""
     assert refused_keys(token_endpoint_auth_method="none", client_secret=SECRET) == ["token_endpoint_auth_method"]
-    assert refused_keys(token_endpoint_auth_method="client_secret_post") == ["token_endpoint_auth_method"]
     assert Client(client_id="a", client_secret=SECRET).auth_method == "client_secret_basic"  # type: ignore[arg-type]
     assert Client(client_id="a").is_public
 
@@ -73,10 +73,24 @@ def test_method_and_secret_agree() -> None:
         ("client_name", "x" * 129),
         ("grant_types", []),
         ("grant_types", ["password"]),
-        ("grant_types", ["client_credentials"]),
         ("response_types", ["token"]),
         ("response_types", ["code id_token"]),
-        ("is_first_party", False),
+        ("web_origins", ["https://app.example/"]),
+        ("web_origins", ["https://app.example:443"]),
+        ("web_origins", ["*"]),
+        ("logo_uri", "javascript:alert(1)"),
+        ("initiate_login_uri", "http://app.example/login"),
+        ("request_uris", ["http://app.example/r#x"]),
+        ("request_uris", ["https://app.example/" + "x" * 2048]),
+        ("redirect_uris", ["https://app.example/" + "x" * 2048]),
+        ("contacts", ["ops@app.example", ""]),
+        ("contacts", ["x" * 255]),
+        ("subject_type", "secret"),
+        ("default_max_age", -1),
+        ("token_endpoint_auth_method", "tls_client_auth"),
+        ("scope", "openid  email"),
+        ("jwks_uri", "http://app.example/jwks"),
+        ("backchannel_logout_uri", "https://app.example/#x"),
         ("nothing", 1),
         ("grants", [{"audience": "https://api.example/"}] * 2),
     ],
@@ -97,3 +111,37 @@ def test_nothing_is_granted_by_default() -> None:
     client = Client.model_validate({"client_id": "a", "grants": [{"audience": "urn:api", "scopes": ["read:x"]}]})
     assert client.api("urn:other") is None
     assert client.api("urn:api") is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "usual"),
+    [
+        ("code", "code"),
+        ("token id_token", "id_token token"),
+        ("token id_token code", "code id_token token"),
+        ("token", "token"),
+        ("code code", "code code"),
+        ("", ""),
+    ],
+)
+def test_the_order_of_a_response_types_words_says_nothing(asked: str, usual: str) -> None:
+    """RFC 6749 3.1.1: one spelling for each type we know; what we do not know stays as it is."""
+    assert response_type(asked) == usual
+
+
+def test_response_types_are_kept_in_their_usual_spelling() -> None:
+    """Each once."""
+    both = ["id_token token", "token id_token", "code"]
+    client = Client.model_validate({"client_id": "a", "grant_types": ["implicit"], "response_types": both})
+    assert client.response_types == ("id_token token", "code")
+
+
+def test_scopes_are_the_standard_ones_in_their_order() -> None:
+    """Without ``scope`` all of them; words we do not know are no standard scopes."""
+    assert Client(client_id="a").scopes == STANDARD_SCOPES
+    assert Client(client_id="a", scope="email read:x openid").scopes == ("openid", "email")
+
+
+def test_a_page_calls_it_by_its_name_or_else_by_its_id() -> None:
+    """Never an empty title."""
+    assert (Client(client_id="a").label, Client(client_id="a", client_name="Wiki").label) == ("a", "Wiki")

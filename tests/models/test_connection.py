@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from proxy.models import Connection, ConnectionOptions
+from proxy.models import Client, Connection, ConnectionOptions
 from proxy.models.connection import FAMILIES, serves
 
 BASE = {"client_id": "isthmus", "discovery_url": "https://idp.example/"}
@@ -137,22 +137,51 @@ def test_cf_05_a_refusal_does_not_show_the_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "client", "good"),
+    ("client", "more", "good"),
     [
-        pytest.param("corp", "webapp", True, id="enabled"),
-        pytest.param("corp", "other", False, id="rp-21-not-enabled"),
-        pytest.param("corp", "web", False, id="rp-21-prefix"),
-        pytest.param("corp", "", False, id="rp-21-no-client"),
-        pytest.param("partner", "webapp", False, id="rp-21-gone"),
-        pytest.param("", "webapp", False, id="rp-21-no-name"),
+        pytest.param("webapp", {}, True, id="enabled"),
+        pytest.param("other", {}, False, id="rp-21-not-enabled"),
+        pytest.param("web", {}, False, id="rp-21-prefix"),
+        pytest.param("tpc_x", {"is_first_party": False}, False, id="rp-21-registered"),
     ],
 )
-def test_whom_a_connection_serves(name: str, client: str, good: bool) -> None:
-    """RP-21: the clients it is enabled for, exactly, as long as it is there."""
+def test_whom_a_connection_serves(client: str, more: dict[str, Any], good: bool) -> None:
+    """RP-21: the clients it is enabled for, exactly."""
     corp = Connection(name="corp", enabled_clients=("webapp",), options=options())
-    assert serves({"corp": corp}, name, client) is good
+    assert serves(corp, Client(client_id=client, **more)) is good
 
 
 def test_rp_21_a_connection_serves_nobody_by_default() -> None:
-    """RP-21: without ``enabled_clients`` there is no client it serves."""
-    assert not serves({"corp": Connection(name="corp", options=options())}, "corp", "webapp")
+    """RP-21: without ``enabled_clients`` there is no client it serves, and none at all once it is gone."""
+    webapp = Client(client_id="webapp")
+    assert not serves(Connection(name="corp", options=options()), webapp) and not serves(None, webapp)
+
+
+def test_a_domain_connection_is_open_to_clients_of_others() -> None:
+    """``is_domain_connection``: clients that are not the operator's own come through it; the operator's by name."""
+    corp = Connection(name="corp", is_domain_connection=True, options=options())
+    assert serves(corp, Client(client_id="tpc_x", is_first_party=False))
+    assert not serves(corp, Client(client_id="webapp"))
+
+
+def test_a_domain_connection_is_open_to_every_client_that_is_not_in_the_file() -> None:
+    """Those registered with an operator's token are its own, and come from outside all the same."""
+    corp = Connection(name="corp", is_domain_connection=True, options=options())
+    assert serves(corp, Client(client_id="tpc_x", is_first_party=True))
+    assert not serves(Connection(name="corp", options=options()), Client(client_id="tpc_x", is_first_party=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(None, False), ({}, False), ({"active": False}, False), ({"active": True}, True)]
+)
+def test_tokens_are_kept_only_where_the_connection_says_so(given: dict[str, bool] | None, kept: bool) -> None:
+    """``federated_connections_access_tokens``, in the shape Auth0 gives it; off by default."""
+    assert options(type="back_channel", federated_connections_access_tokens=given).keeps_tokens is kept
+    assert not options().keeps_tokens
+
+
+def test_the_front_channel_has_no_tokens_to_keep() -> None:
+    """A mistake that would show at the first exchange alone is told at the start, with the remedy."""
+    with pytest.raises(ValidationError, match="back_channel"):
+        options(type="front_channel", federated_connections_access_tokens={"active": True})
+    assert not options(type="front_channel", federated_connections_access_tokens={"active": False}).keeps_tokens

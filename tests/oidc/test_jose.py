@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import proxy
 from proxy.oidc import jose
-from proxy.oidc.keys import KeySet, parse_jwks
+from proxy.oidc.keys import KeySet, parse_jwks, thumbprint
 from tests.kit.tenant import b64, jws, signer
 
 ONE, TWO = signer("one"), signer("two")
@@ -279,7 +279,7 @@ def test_jo_17_one_token_has_one_text(other: str) -> None:
 
 def test_verify_own_takes_our_types_and_keys_only() -> None:
     """A token of ours of exactly that type; anybody else's is refused."""
-    published = {"keys": [dict(ONE.public_jwk)]}
+    published = parse_jwks({"keys": [dict(ONE.public_jwk)]})
     assert jose.verify_own(ONE.sign(CLAIMS, typ="at+jwt"), published, typ="at+jwt") == CLAIMS
     assert jose.verify_own(ONE.sign(CLAIMS, typ="JWT"), published, typ="JWT") == CLAIMS
     for token in (ONE.sign(CLAIMS, typ="JWT"), TWO.sign(CLAIMS, typ="at+jwt"), EC.sign(CLAIMS, typ="at+jwt"), "a.b.c"):
@@ -287,15 +287,174 @@ def test_verify_own_takes_our_types_and_keys_only() -> None:
             jose.verify_own(token, published, typ="at+jwt")
 
 
+SECRET = "a-client-secret-of-forty-characters-0123"
+
+
+def mac(secret: bytes, claims: Any) -> str:
+    """A token signed with HS256, whatever the secret is."""
+    signed = f"{b64(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{b64(json.dumps(claims).encode())}"
+    return f"{signed}.{b64(hmac_module.new(secret, signed.encode(), hashlib.sha256).digest())}"
+
+
+@pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
+def test_what_a_secret_signs_is_verified(alg: str) -> None:
+    """Core 10.1: by our own verifier and by PyJWT's; by no other secret, no other list, and by no key."""
+    token = jose.sign_mac(CLAIMS, SECRET, alg, "JWT")
+    verified = jose.verify_mac(token, SECRET, (alg,), TYPES)
+    assert (verified.claims, verified.alg) == (CLAIMS, alg)
+    assert jwt.decode(jose.sign_mac(CLAIMS, SECRET * 2, alg, "JWT"), SECRET.encode() * 2, [alg]) == CLAIMS
+    assert jwt.get_unverified_header(token) == {"alg": alg, "typ": "JWT"}
+    for secret, allowed, why in (
+        (SECRET + "4", (alg,), "bad_signature"),
+        (SECRET, ("RS256",), "wrong_algorithm"),
+        (SECRET, ("HS1",), "wrong_algorithm"),
+    ):
+        with pytest.raises(jose.JoseError, match=why):
+            jose.verify_mac(token, secret, allowed, TYPES)
+
+
+@pytest.mark.parametrize("secret", ["", "a", "x" * 31], ids=len)
+def test_a_short_secret_neither_signs_nor_verifies(secret: str) -> None:
+    """Core 16.19: what can be guessed proves nothing: 32 bytes at least, counted as bytes."""
+    with pytest.raises(ValueError, match="needs 32 bytes"):
+        jose.sign_mac(CLAIMS, secret, "HS256", "JWT")
+    with pytest.raises(jose.JoseError, match="weak_secret"):
+        jose.verify_mac(mac(secret.encode(), CLAIMS), secret, ("HS256",), TYPES)
+    assert jose.verify_mac(jose.sign_mac(CLAIMS, "\u00e9" * 16, "HS256", "JWT"), "\u00e9" * 16, ("HS256",), TYPES)
+
+
+@pytest.mark.parametrize("alg", ["none", "RS256", "HS1", ""])
+def test_jo_02_a_secret_signs_with_a_mac_only(alg: str) -> None:
+    """JO-02: another algorithm is our mistake: it is never sent. Nor is what is no JSON."""
+    with pytest.raises(ValueError, match="no algorithm with a secret"):
+        jose.sign_mac(CLAIMS, SECRET, alg, "JWT")
+    with pytest.raises(ValueError, match="JSON"):
+        jose.sign_mac({"a": float("nan")}, SECRET, "HS256", "JWT")
+
+
+@pytest.mark.parametrize("secret", HMAC_SECRETS.values(), ids=[f"jo-02-{name}" for name in HMAC_SECRETS])
+def test_jo_02_a_public_key_is_no_secret(secret: bytes) -> None:
+    """JO-02: a token that is signed with what everybody knows does not pass as one signed with the client's secret."""
+    with pytest.raises(jose.JoseError, match="bad_signature"):
+        jose.verify_mac(mac(secret, {}), SECRET, ("HS256", "RS256"), TYPES)
+
+
+def proof(key: jose.Signer, jwk: Any, alg: str = "", **header: Any) -> str:
+    """A proof of possession as DPoP has it, that brings ``jwk``."""
+    return jws(key, CLAIMS, {"typ": "dpop+jwt", "kid": None, "jwk": jwk, **header}, alg=alg)
+
+
+def bare(key: jose.Signer, **more: Any) -> dict[str, Any]:
+    """The public members of a key, as a client sends them, and ``more``."""
+    members = {name: value for name, value in key.public_jwk.items() if name not in ("kid", "use", "alg")}
+    return {**members, **more}
+
+
+PROOFS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
+
+
+@pytest.mark.parametrize("key", [ONE, EC, ED, signer("p384", "ES384"), signer("ps", "PS256")], ids=lambda k: k.alg)
+def test_a_proof_brings_its_key(key: jose.Signer) -> None:
+    """RFC 9449 4.2: the signature is the key's, and the thumbprint says which key; a key id or a use do no harm."""
+    for jwk in (bare(key), bare(key, kid="mine", use="sig"), bare(key, alg=key.alg)):
+        verified, thumb = jose.verify_with_jwk(proof(key, jwk), PROOFS, ("dpop+jwt",))
+        assert (verified.claims, thumb) == (CLAIMS, thumbprint(bare(key)))
+
+
+KEYS_OF_PROOFS: dict[str, Any] = {
+    "none": None,
+    "text": "key",
+    "list": [],
+    "empty": {},
+    "private": bare(EC, d="AQAB"),
+    "private-rsa": bare(ONE, p="AQAB"),
+    "oct": {"kty": "oct", "k": b64(b"k" * 32)},
+    "oct-members": bare(EC, kty="oct"),
+    "for-encryption": bare(EC, use="enc"),
+    "no-verify": bare(EC, key_ops=["sign"]),
+    "other-alg": bare(EC, alg="ES384"),
+    "by-address": {"kty": "EC", "x5u": "https://evil.example"},
+    "certificate": {"kty": "EC", "x5c": ["MIIB"]},
+    "off-the-curve": bare(EC, y=EC.public_jwk["x"]),
+    "other-curve": bare(EC, crv="P-384"),
+    "unknown-curve": bare(EC, crv="secp256k1"),
+    "short": bare(EC, x="AQAB"),
+    "other-text": bare(EC, x=_spare_bits(EC.public_jwk["x"])),
+    "padded": bare(EC, x=EC.public_jwk["x"] + "="),
+    "rsa": bare(ONE),
+    "kid-is-a-number": bare(EC, kid=5),
+}
+
+
+@pytest.mark.parametrize("jwk", KEYS_OF_PROOFS.values(), ids=[f"jo-03-{name}" for name in KEYS_OF_PROOFS])
+def test_jo_03_the_key_of_a_proof_must_be_public_and_fit(jwk: Any) -> None:
+    """JO-03: of the algorithm's kind, public, strong, and written in the one way that has its thumbprint."""
+    with pytest.raises(jose.JoseError, match="bad_key"):
+        jose.verify_with_jwk(proof(EC, jwk), PROOFS, ("dpop+jwt",))
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        (proof(EC, bare(signer("p256-other", "ES256"))), "bad_signature"),
+        (proof(EC, bare(EC), alg="ES256", typ="JWT"), "wrong_type"),
+        (proof(EC, bare(EC), typ=None), "wrong_type"),
+        (proof(signer("p521", "ES512"), bare(signer("p521", "ES512"))), "wrong_algorithm"),
+        (proof(ONE, bare(ONE, alg="RS256"), alg="PS256"), "bad_key"),
+        (proof(ONE, bare(ONE, e=b64(b"\x03"))), "bad_key"),
+    ],
+    ids=["another-key", "jwt", "untyped", "not-offered", "alg-of-the-key", "small-exponent"],
+)
+def test_jo_03_a_proof_is_signed_by_its_key_with_an_offered_algorithm(token: str, why: str) -> None:
+    """JO-03, JO-10: another key's signature, another type, an algorithm that is not on the list or not the key's."""
+    with pytest.raises(jose.JoseError, match=why):
+        jose.verify_with_jwk(token, PROOFS, ("dpop+jwt",))
+
+
+def test_jo_03_an_rsa_proof_needs_2048_bits() -> None:
+    """JO-03: a weak key proves nothing, though it is the sender's own."""
+    weak = signer("weak-proof", bits=1024)
+    with pytest.raises(jose.JoseError, match="bad_key"):
+        jose.verify_with_jwk(proof(weak, bare(weak)), PROOFS, ("dpop+jwt",))
+
+
+def test_jo_03_a_key_in_the_header_is_used_nowhere_else() -> None:
+    """JO-03: a forged token that brings its own key, or says where one lies, does not verify by it."""
+    forged = jws(TWO, CLAIMS, {"kid": "one", "jwk": bare(TWO), "jku": "https://evil.example", "x5u": "https://evil.x"})
+    assert reason(forged) == "bad_signature"
+    assert reason(jws(TWO, CLAIMS, {"kid": "mine", "jwk": bare(TWO, kid="mine")})) == "unknown_key"
+
+
+def test_jo_14_ecdsa_corners_of_a_proof() -> None:
+    """JO-14: zeros, a DER signature and a cut one are refused; so is a P-521 key for ES256."""
+    body = proof(EC, bare(EC)).rpartition(".")[0]
+    for signature in (b"\0" * 64, b"", b"\x30\x06\x02\x01\x01\x02\x01\x01", b"\xff" * 64, b"\x01" * 63):
+        with pytest.raises(jose.JoseError, match="bad_signature"):
+            jose.verify_with_jwk(f"{body}.{b64(signature)}", PROOFS, ("dpop+jwt",))
+    p521 = signer("p521", "ES512")
+    with pytest.raises(jose.JoseError, match="bad_key"):
+        jose.verify_with_jwk(proof(EC, bare(p521)), PROOFS, ("dpop+jwt",))
+
+
+def test_jo_15_a_peek_chooses_and_proves_nothing() -> None:
+    """JO-15: header and claims of anybody's token, of one without a signature too; what is no token is refused."""
+    forged = jws(TWO, CLAIMS, {"kid": "one"})
+    header, claims = jose.peek(forged)
+    assert (header["kid"], claims) == ("one", CLAIMS)
+    assert jose.peek(jws(ONE, CLAIMS, {"alg": "none"}).rpartition(".")[0] + ".")[0]["alg"] == "none"
+    with pytest.raises(jose.JoseError):
+        jose.peek(f"{forged}=")
+
+
 def test_half_hashes() -> None:
     """Core 3.1.3.6 by the algorithm's hash; SHA-512 for EdDSA. The first is the example of Core A.3."""
     assert jose.half_hash("RS256", "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y") == "77QmUPtjPfzWtF2AnpK9RQ"
-    for alg, name in (("ES384", "sha384"), ("PS512", "sha512"), ("EdDSA", "sha512")):
+    for alg, name in (("ES384", "sha384"), ("PS512", "sha512"), ("EdDSA", "sha512"), ("HS256", "sha256")):
         digest = hashlib.new(name, b"token").digest()
         assert jose.half_hash(alg, "token") == b64(digest[: len(digest) // 2])
 
 
-@pytest.mark.parametrize("alg", ["none", "HS256", "ES999", "", "Ed448"])
+@pytest.mark.parametrize("alg", ["none", "HS1", "ES999", "", "Ed448"])
 def test_rp_10_an_unknown_algorithm_has_no_hash(alg: str) -> None:
     """RP-10: without a rule there is no good hash, so the caller must refuse."""
     with pytest.raises(jose.JoseError):

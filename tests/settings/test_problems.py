@@ -21,7 +21,11 @@ def test_places_read_like_the_file() -> None:
     [
         ("server.prot", 1, "server.prot: is not a key; did you mean port?"),
         ("serve", {}, "serve: is not a key; did you mean server?"),
-        ("tenant.zzz", 1, "tenant.zzz: is not a key; remove it (known: issuer, name, secrets)"),
+        (
+            "tenant.zzz",
+            1,
+            "tenant.zzz: is not a key; remove it (known: issuer, name, secrets,",
+        ),
         (
             "connections.0.options.client_secrt",
             "x",

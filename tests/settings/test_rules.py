@@ -101,9 +101,17 @@ def test_certificates_that_fit_are_taken(bench: Bench, tmp_path: Path) -> None:
             {"connections.0.options.connection_settings": {"pkce": "disabled"}},
             "connections[corp].options.connection_settings.pkce",
         ),
+        ({"registration.mode": "token"}, "registration.mode: no connection has is_domain_connection = true"),
+        ({"registration.mode": "open", "connections.0.is_domain_connection": True}, "registration.mode: open means"),
     ],
 )
 def test_cf_13_what_weakens_something_is_said(bench: Bench, changes: dict[str, Any], said: str) -> None:
     """CF-13: one place lists every switch that makes Isthmus less safe."""
     (warning,) = bench.load(at=changes).warnings
-    assert warning.startswith(f"{said}:")
+    assert warning.startswith(said)
+
+
+def test_a_connection_may_name_a_client_of_the_store(bench: Bench) -> None:
+    """One that was added by a command, or that registered itself: its id says that it is not in the file."""
+    names = ["webapp", "tpc_0123"]
+    assert bench.load(at={"connections.0.enabled_clients": names}).connections["corp"].enabled_clients == tuple(names)

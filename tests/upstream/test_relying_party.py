@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from proxy.models import Connection, Identity, Transaction, Wishes
+from proxy.models import Connection, Identity, TenantTokens, Transaction, Wishes
 from proxy.oidc import pkce
 from proxy.oidc.errors import UpstreamError
 from proxy.upstream.connections import Connections
@@ -65,6 +65,16 @@ async def test_a_trip_through_the_front_channel() -> None:
     assert left.verifier == ""
     assert (await shore.back(waiting, "POST", id_token=token(waiting))).subject == "1001"
     assert shore.tenant.calls == {"discovery": 1, "jwks": 1}
+
+
+@pytest.mark.parametrize("active", [False, True])
+async def test_the_tenants_tokens_come_along_if_they_are_kept(active: bool) -> None:
+    """``federated_connections_access_tokens``: with the person, or not at all."""
+    shore = Shore(connection(federated_connections_access_tokens={"active": active}))
+    _, waiting = await shore.go()
+    shore.tenant.id_token = lambda: token(waiting)
+    identity = await shore.back(waiting, "GET", code="c")
+    assert identity.tokens == (TenantTokens("at", scope="openid") if active else None)
 
 
 async def test_every_trip_has_a_nonce_and_a_verifier_of_its_own() -> None:

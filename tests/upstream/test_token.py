@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.models import TenantTokens
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.messages import HttpRequest, HttpResponse
 from proxy.upstream.metadata import check_metadata
@@ -134,6 +135,34 @@ def test_an_answer_that_holds_no_tokens_is_an_upstream_error(
     with pytest.raises(UpstreamError) as caught:
         check_exchange(response)
     assert (caught.value.status, caught.value.reason) == (status, expected)
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        pytest.param({}, TenantTokens("at", "", "openid calendar", None), id="nothing"),
+        pytest.param(
+            {"refresh_token": "rt", "scope": "openid", "expires_in": 60},
+            TenantTokens("at", "rt", "openid", 1060),
+            id="all",
+        ),
+        pytest.param({"expires_in": "60"}, TenantTokens("at", "", "openid calendar", 1060), id="seconds-as-text"),
+        pytest.param({"expires_in": 0}, TenantTokens("at", "", "openid calendar", 1000), id="ended"),
+        pytest.param(
+            {"refresh_token": 7, "scope": ["openid"], "expires_in": True},
+            TenantTokens("at", "", "openid calendar", None),
+            id="other-kinds",
+        ),
+        pytest.param({"expires_in": -1}, TenantTokens("at", "", "openid calendar", None), id="negative"),
+        pytest.param({"expires_in": 10**12}, TenantTokens("at", "", "openid calendar", None), id="for-ever"),
+        pytest.param({"expires_in": 1.5}, TenantTokens("at", "", "openid calendar", None), id="fraction"),
+        pytest.param({"expires_in": "\u0663"}, TenantTokens("at", "", "openid calendar", None), id="arabic"),
+    ],
+)
+def test_what_is_kept_for_clients(more: dict[str, Any], kept: TenantTokens) -> None:
+    """RFC 6749 5.1: life and scope as the tenant says them; what it asked for if it says no scope; what is of another
+    kind was not said, and fails no login."""
+    assert check_exchange(as_json({**GOOD, **more})).kept(("openid", "calendar"), 1000.5) == kept
 
 
 JSON = st.recursive(

@@ -86,5 +86,5 @@ def test_ds_05_other_json_is_refused(text: str) -> None:
 def test_in_03_a_request_without_a_token_is_told_apart_from_one_with_a_bad_one() -> None:
     """IN-03: the challenge for the first names no error (RFC 6750 3.1)."""
     with pytest.raises(Refused) as refused:
-        bodies.bearer_token(make_mocked_request("GET", "/userinfo"), {})
+        bodies.access_token(make_mocked_request("GET", "/userinfo"), {})
     assert (refused.value.code, refused.value.status) == (bodies.NO_TOKEN, 401)

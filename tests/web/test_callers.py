@@ -9,10 +9,11 @@ import aiohttp_session
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 
 from proxy.bridge.session import Sessions
 from proxy.downstream.access_token import AccessTokens
-from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.downstream.dpop import Proofs
 from proxy.downstream.grant import Lifetimes
 from proxy.downstream.keys import KeyRing
 from proxy.features import Answer, Caller, Endpoint, Request
@@ -23,6 +24,7 @@ from proxy.web.callers import Callers
 from proxy.web.pages import Pages
 from proxy.web.session import SessionStorage
 from proxy.web.throttle import Throttle
+from tests.kit.signing_client import authenticator
 
 ISSUER = "https://sso.example/"
 SECRET = "a-client-secret-of-forty-characters-0123"
@@ -38,9 +40,14 @@ async def fail(request: Request) -> Answer:
     raise {
         "shown": Shown("invalid_request", "bad <b>input</b>"),
         "refused": Refused("invalid_grant", "no"),
+        "invalid_token": Refused("invalid_token", "no", status=401),
         "unavailable": Unavailable("redis at secret-host"),
         "bug": ZeroDivisionError("secret detail"),
     }[request.params["how"]]
+
+
+async def body(request: Request) -> Answer:
+    return Answer(json={"body": dict(request.body), "source": request.source}, status=int(request.params.get("s", 200)))
 
 
 ENDPOINTS = [
@@ -50,18 +57,20 @@ ENDPOINTS = [
 ] + [
     Endpoint("authorize", ("GET", "POST"), Caller.BROWSER, echo),
     Endpoint("userinfo", ("GET", "POST"), Caller.BEARER, echo),
+    Endpoint("anyone/body", ("GET", "POST", "PUT", "DELETE"), Caller.ANYONE, body),
 ]
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     store = MemoryStore()
-    clients = {"webapp": Client.model_construct(client_id="webapp", client_secret=_Secret())}
+    clients = {"webapp": Client(client_id="webapp", client_secret=SecretStr(SECRET))}
     callers = Callers(
         ISSUER,
         Pages(ISSUER, "Acme"),
-        ClientAuthenticator(clients),
+        authenticator(ISSUER, clients, store),
         AccessTokens(ISSUER, store, KeyRing(store), Lifetimes()),
+        Proofs(ISSUER, store, b"n" * 32, True),
         Throttle(burst=5, seconds=3600),
     )
     sessions = Sessions(store, {}, idle=1, absolute=1)
@@ -71,11 +80,6 @@ async def site() -> AsyncIterator[Site]:
             app.router.add_route(method, f"/{endpoint.path}", callers.wrap(endpoint))
     async with TestClient(TestServer(app)) as client:
         yield client
-
-
-class _Secret:
-    def get_secret_value(self) -> str:
-        return SECRET
 
 
 BASIC = {"Authorization": "Basic " + __import__("base64").b64encode(f"webapp:{SECRET}".encode()).decode()}
@@ -239,3 +243,52 @@ async def test_two_authorization_headers_are_refused(site: Site) -> None:
     headers = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
     async with site.get("/userinfo", headers=headers) as response:
         assert response.status == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("kind", "sent", "status"),
+    [
+        ("application/json", b'{"a": ["b", 1, null]}', 200),
+        ("application/json; charset=utf-16", b'{"a": "b"}', 200),
+        ("application/json", b"", 400),
+        ("application/json", b"[1]", 400),
+        ("application/json", b'{"a": 1, "a": 2}', 400),
+        ("application/json", b'{"a": NaN}', 400),
+        ("application/json", b'{"a": "\xff"}', 400),
+        ("application/json", b"[" * 100_000, 400),
+        (FORM, b"a=b", 400),
+        ("text/plain", b"{}", 400),
+    ],
+)
+async def test_ds_03_ds_05_anyones_body_is_one_json_object(
+    site: Site, method: str, kind: str, sent: bytes, status: int
+) -> None:
+    """DS-03, DS-05: read strictly; anything else is an error in JSON that names what is wrong."""
+    async with site.request(method, "/anyone/body", data=sent, headers={"Content-Type": kind}) as response:
+        told = await response.json()
+        assert response.status == status, told
+        if status == 200:
+            assert told["body"] == json.loads(sent)
+        else:
+            assert told["error"] == "invalid_client_metadata"
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_body_that_nobody_asked_for_is_not_read(site: Site, method: str) -> None:
+    """GET and DELETE have none."""
+    async with site.request(method, "/anyone/body", data=b"{", headers={"Content-Type": "text/plain"}) as response:
+        assert (await response.json())["body"] == {}
+
+
+async def test_no_content_is_no_content(site: Site) -> None:
+    """RFC 7592 2.3: 204 has no body."""
+    async with site.delete("/anyone/body?s=204") as response:
+        assert (response.status, await response.read()) == (204, b"")
+
+
+async def test_a_bad_token_gets_a_bearer_challenge_from_anyone(site: Site) -> None:
+    """RFC 6750 3: an endpoint that reads its own token says how one is shown, not that a client authenticates."""
+    async with site.get("/anyone/fail", params={"how": "invalid_token"}) as response:
+        challenge = response.headers["WWW-Authenticate"]
+        assert response.status == 401 and challenge.startswith("Bearer ") and 'error="invalid_token"' in challenge

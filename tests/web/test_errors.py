@@ -50,3 +50,9 @@ def test_a_person_can_start_again() -> None:
     error = UpstreamError("x", "y")
     error.again = "https://sso.example/authorize?client_id=webapp"
     assert outcome(error).again == "https://sso.example/authorize?client_id=webapp"
+
+
+def test_an_error_may_bring_headers() -> None:
+    """RFC 9449 8: what the client needs for its next try comes with the refusal; other errors bring none."""
+    told = outcome(Refused("use_dpop_nonce", "x", headers={"DPoP-Nonce": "n"}))
+    assert told.headers == {"DPoP-Nonce": "n"} and outcome(Refused("invalid_grant", "x")).headers == {}

@@ -85,3 +85,45 @@ async def test_a_page_keeps_its_own_policy() -> None:
         answer = await site.ask()
     assert answer.headers["content-security-policy"] == ["default-src 'self'"]
     assert answer.headers["cache-control"] == ["max-age=5"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "framed"),
+    [
+        ("", "DENY"),
+        ("default-src 'none'; frame-ancestors 'none'", "DENY"),
+        ("default-src 'none'; frame-ancestors https://app.example", ""),
+    ],
+)
+async def test_az_22_only_what_names_its_frames_may_be_framed(policy: str, framed: str) -> None:
+    """AZ-22: the older header says the same as the policy, and is gone where the policy names who may."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="x", headers={"Content-Security-Policy": policy} if policy else {})
+
+    async with knocking(page) as site:
+        assert (await site.ask()).header("X-Frame-Options") == framed
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "said"),
+    [
+        ("text/html", "", "same-origin"),
+        ("text/html", "unsafe-none", "unsafe-none"),
+        ("application/json", "", ""),
+        (None, "", ""),
+    ],
+)
+async def test_a_page_parts_from_the_window_that_opened_it_and_a_redirect_does_not(
+    kind: str | None, own: str, said: str
+) -> None:
+    """HTML 7.1.3: the header on a redirect, or on a page of the login, would cut a popup off from its application."""
+
+    async def answer(_: web.Request) -> web.Response:
+        headers = {"Cross-Origin-Opener-Policy": own} if own else {}
+        if kind is None:
+            return web.Response(status=303, headers={"Location": "https://app.example/"})
+        return web.Response(body=b"x", content_type=kind, headers=headers)
+
+    async with knocking(answer) as site:
+        assert (await site.ask()).header("Cross-Origin-Opener-Policy") == said

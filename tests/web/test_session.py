@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from proxy.bridge.session import Sessions, Ticket, drop
 from proxy.downstream.access_token import AccessTokens
-from proxy.downstream.client_auth import ClientAuthenticator
+from proxy.downstream.dpop import Proofs
 from proxy.downstream.grant import Lifetimes, session_key
 from proxy.downstream.keys import KeyRing
 from proxy.features import Answer, Caller, Endpoint, Request, SignIn
@@ -24,6 +24,7 @@ from proxy.web.callers import Callers
 from proxy.web.pages import Pages
 from proxy.web.session import SessionStorage
 from tests.bridge.test_session import CORP, NOW, a_session
+from tests.kit.signing_client import authenticator
 
 ISSUER = "https://sso.example/"
 NAME = cookies.cookie_name("session", ISSUER)
@@ -92,6 +93,18 @@ async def test_lo_07_deletion_repeats_the_flags(site: Site) -> None:
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=Lax", "Max-Age=0"} <= set(line.split("; "))
 
 
+@pytest.mark.parametrize("path", ["/in", "/out"])
+async def test_the_cookie_comes_along_in_frames_only_if_the_operator_says_so(world: World, path: str) -> None:
+    """``session.same_site = "none"``: set and deleted with the same flags, Secure and HttpOnly still."""
+    storage = SessionStorage(world.sessions, ISSUER, "None")
+    app = web.Application(middlewares=[aiohttp_session.session_middleware(storage)])
+    app.router.add_get("/in", world.sign_in)
+    app.router.add_get("/out", world.sign_out)
+    async with TestClient(TestServer(app)) as site, site.get(path) as response:
+        (line,) = response.headers.getall("Set-Cookie")
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=None"} <= set(line.split("; "))
+
+
 async def test_se_19_a_page_that_does_not_touch_the_session_sets_no_cookie(site: Site, world: World) -> None:
     """SE-19: nor does one that only reads it."""
     for path in ("/idle", "/who"):
@@ -153,7 +166,13 @@ async def test_se_22_no_answer_of_a_feature_loses_a_change_of_the_session(world:
         app = web.Application(middlewares=[aiohttp_session.session_middleware(SessionStorage(world.sessions, ISSUER))])
         keys = KeyRing(world.store)
         tokens = AccessTokens(ISSUER, world.store, keys, Lifetimes())
-        callers = Callers(ISSUER, Pages(ISSUER, "Acme"), ClientAuthenticator({}), tokens)
+        callers = Callers(
+            ISSUER,
+            Pages(ISSUER, "Acme"),
+            authenticator(ISSUER, {}, world.store),
+            tokens,
+            Proofs(ISSUER, world.store, b"n", False),
+        )
         app.router.add_get("/", callers.wrap(Endpoint("", ("GET",), Caller.BROWSER, handler)))
         async with TestClient(TestServer(app)) as site, site.get("/", allow_redirects=False) as response:
             assert marks in response.headers["Set-Cookie"]

@@ -38,3 +38,13 @@ def test_ds_14_what_it_remembers_is_bounded() -> None:
     throttle.check(("0", "a"), 0)
     with pytest.raises(Refused):
         throttle.check((str(MOST_REMEMBERED + 499), "a"), 0)
+
+
+def test_ds_09_what_may_succeed_is_counted_too() -> None:
+    """DS-09: whoever does a thing too often from one address hears in whose words."""
+    throttle = Throttle(burst=2, seconds=60, told="too many registrations")
+    for _ in range(2):
+        throttle.spend(("192.0.2.1",), 0)
+    with pytest.raises(Refused, match="slow_down: too many registrations"):
+        throttle.spend(("192.0.2.1",), 0)
+    throttle.spend(("192.0.2.2",), 0)

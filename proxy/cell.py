@@ -1,4 +1,4 @@
-"""A cell: one document of a tenant, fetched once for all who ask, and kept while the tenant is down.
+"""A cell: one document of a tenant or a client, fetched once for all who ask, and kept while its owner is down.
 
 Single flight: the fetch is a task of its own, so that a visitor who leaves takes nothing from the others. A fetch that
 failed, or did not bring what was wanted, is followed by a pause; a good one never is. The last good copy is served for

@@ -8,10 +8,12 @@ import jwt
 import pytest
 
 from proxy.downstream.authorize import AuthorizeRequest
+from proxy.models.client import RESPONSE_TYPES
 from proxy.oidc.errors import Unavailable
 from proxy.store import List, Op
 from tests.downstream.world import (
     CORP,
+    FRONT,
     ISSUER,
     NOW,
     PROFILE,
@@ -121,7 +123,7 @@ async def test_without_a_session_the_person_is_sent_to_log_in(nobody: World) -> 
     ((asked, _),) = nobody.went
     assert (asked.response_type, asked.response_mode, asked.nonce) == ("id_token", "form_post", "n-1")
     stored = AuthorizeRequest.from_value(asked.as_value())
-    answer, writes = nobody.authorize_endpoint.answer(stored, a_session(), NOW)
+    answer, writes = await nobody.authorize_endpoint.answer(stored, FRONT, a_session(), NOW)
     mode, fields = told(answer)
     assert (mode, payload(fields["id_token"])["nonce"], writes) == ("form_post", "n-1", ())
 
@@ -152,6 +154,6 @@ async def test_without_a_signing_key_it_is_503_and_no_refusal() -> None:
 
 def test_it_is_a_feature_like_any_other(world: World) -> None:
     """Discovery learns of it by its doors alone."""
-    assert world.implicit.metadata() == {"grant_types_supported": ["implicit"]}
-    assert list(world.implicit.responses()) == ["id_token"]
-    assert not world.implicit.endpoints() and not world.implicit.grants()
+    assert world.front.metadata() == {"grant_types_supported": ["implicit"]}
+    assert set(world.front.responses()) == set(RESPONSE_TYPES) - {"code"}
+    assert not world.front.endpoints() and not world.front.grants()

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from proxy.cell import KEEP, PAUSE, SHORT_PAUSE, Cell
 from proxy.oidc.errors import UpstreamError
-from proxy.upstream.cache import KEEP, PAUSE, SHORT_PAUSE, Cell
 from tests.upstream.conftest import NOW, Clock
 
 

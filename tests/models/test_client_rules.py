@@ -1,0 +1,73 @@
+"""What the parts of a client's metadata must have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.models import Client
+from proxy.models.client_rules import inconsistencies
+from tests.kit.tenant import signer
+
+GOOD: dict[str, Any] = {"client_id": "app", "redirect_uris": ["https://app.example/cb"]}
+KEY = dict(signer("client").public_jwk)
+TWO_HOSTS = ["https://a.example/cb", "https://b.example/cb"]
+
+
+def faults(*, has_secret: bool = True, **changes: Any) -> list[str]:
+    """The keys at fault."""
+    client = Client.model_validate({**GOOD, **changes})
+    return [name for name, _ in inconsistencies(client, has_secret=has_secret, algorithms=("RS256", "PS256"))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "at_fault"),
+    [
+        ({}, []),
+        ({"redirect_uris": []}, ["redirect_uris"]),
+        ({"redirect_uris": [], "grant_types": ["client_credentials"]}, []),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, ["jwks_uri"]),
+        ({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks"}, []),
+        ({"jwks": {"keys": []}, "jwks_uri": "https://app.example/jwks"}, ["jwks_uri"]),
+        (
+            {"token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "RS256"},
+            ["token_endpoint_auth_signing_alg"],
+        ),
+        ({"token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "HS256"}, []),
+        ({"token_endpoint_auth_signing_alg": "HS256"}, ["token_endpoint_auth_signing_alg"]),
+        ({"request_object_signing_alg": "none"}, ["request_object_signing_alg"]),
+        ({"id_token_signed_response_alg": "none"}, ["id_token_signed_response_alg"]),
+        ({"id_token_signed_response_alg": "ES256"}, ["id_token_signed_response_alg"]),
+        ({"id_token_signed_response_alg": "PS256"}, []),
+        ({"id_token_signed_response_alg": "HS256"}, []),
+        ({"userinfo_signed_response_alg": "HS256"}, ["userinfo_signed_response_alg"]),
+        ({"introspection_signed_response_alg": "ES256"}, ["introspection_signed_response_alg"]),
+        ({"jwks": {"keys": []}}, ["jwks"]),
+        ({"jwks": {"keys": [KEY]}}, []),
+        ({"jwks": {"keys": [{**KEY, "d": "AQAB"}]}}, ["jwks"]),
+        ({"jwks": {"keys": [{**KEY, "x5u": "https://app.example/cert"}]}}, ["jwks"]),
+        ({"subject_type": "pairwise"}, []),
+        ({"subject_type": "pairwise", "redirect_uris": TWO_HOSTS}, ["sector_identifier_uri"]),
+    ],
+)
+def test_rg_10_parts_that_do_not_fit_are_named(changes: dict[str, Any], at_fault: list[str]) -> None:
+    """RG-10: each rule names its key; a client that keeps to all of them has no fault."""
+    assert faults(**changes) == at_fault
+
+
+def test_rg_10_a_client_without_a_secret_must_say_that_it_is_public() -> None:
+    """RG-10: forgetting the secret does not make a client public; a public one proves nothing, and signs nothing."""
+    assert faults(has_secret=False) == ["client_secret"]
+    assert faults(has_secret=False, token_endpoint_auth_method="none") == []
+    assert faults(has_secret=False, token_endpoint_auth_method="none", id_token_signed_response_alg="HS256") == [
+        "id_token_signed_response_alg"
+    ]
+
+
+def test_a_mac_needs_a_secret_whatever_the_client_authenticates_with() -> None:
+    """A client that signs its requests with a key has no secret of its own accord."""
+    by_key = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [KEY]}}
+    assert faults(has_secret=False, **by_key) == []
+    assert faults(has_secret=False, **by_key, id_token_signed_response_alg="HS256") == ["id_token_signed_response_alg"]
+    assert faults(has_secret=True, **by_key, id_token_signed_response_alg="HS256") == []
