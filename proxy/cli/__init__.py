@@ -5,6 +5,7 @@
     check            the configuration, held against the tenants it names
     keys             the keys that sign our tokens
     clients          applications, and the tokens with which they register
+    sessions         who is logged in, and how applications hear of a logout
     plugins          what is loaded, and what it does with a person's claims
 
 Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
@@ -65,6 +66,14 @@ COMMANDS = (
         "End an initial access token at once.",
         "clients revoke-token ID",
     ),
+    ("sessions list", "sessions:list_sessions", "Show who is logged in.", "sessions list --connection corp"),
+    ("sessions revoke", "sessions:revoke", "End sessions.", "sessions revoke --user 'oidc|corp|ada' --tokens"),
+    (
+        "sessions deliveries",
+        "sessions:deliveries",
+        "Show the logout notices to applications: those that wait, and what became of the others.",
+        "sessions deliveries --json",
+    ),
     ("plugins list", "plugins:list_plugins", "Show every plugin and the hooks it implements.", "plugins list"),
     (
         "plugins try",
@@ -77,6 +86,7 @@ COMMANDS = (
 GROUPS = {
     "keys": "The keys that sign our tokens.",
     "clients": "Applications, and the tokens with which they register.",
+    "sessions": "Who is logged in, and how applications hear of a logout.",
     "plugins": "What is loaded, and what it does.",
 }
 

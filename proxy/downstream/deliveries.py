@@ -139,16 +139,16 @@ class Deliveries:
             if record is None or delivery is None or delivery.state != "pending":
                 self._later[where] = float("inf")
                 continue
-            self._later[where] = delivery.next_at
-            if delivery.next_at <= now and self._has_room(delivery):
+            crowded = self._of_client(delivery) >= OF_ONE_CLIENT  # then those behind it come first
+            self._later[where] = max(delivery.next_at, now + 1) if crowded else delivery.next_at
+            if self._later[where] <= now and len(self._under_way) < AT_ONCE:
                 taken = replace(delivery, attempts=delivery.attempts + 1, next_at=now + LEASE)
                 self._under_way[where] = taken
                 claims[where] = Swap(where, vars(taken), WAITS, record.revision, (PENDING,))
         await self._claim(claims)
 
-    def _has_room(self, delivery: Delivery) -> bool:
-        same = sum(one.client_id == delivery.client_id for one in self._under_way.values())
-        return len(self._under_way) < AT_ONCE and same < OF_ONE_CLIENT
+    def _of_client(self, delivery: Delivery) -> int:
+        return sum(one.client_id == delivery.client_id for one in self._under_way.values())
 
     async def _claim(self, claims: Mapping[Key, Op]) -> None:
         """Start what we were the first to take. Raises ``Unavailable``: then whoever looks later takes it."""

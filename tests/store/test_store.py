@@ -221,3 +221,14 @@ async def test_rs_03_odd_ids_do_not_collide(store: Store) -> None:
 async def test_ping_answers_the_clock(store: Store) -> None:
     """A sign of life is the store's clock, seconds since the epoch."""
     assert await store.ping() >= 1_000_000
+
+
+async def test_a_scan_finds_every_key_of_a_kind_and_no_other(store: Store) -> None:
+    """More than one step's worth, each once; not kinds that begin alike, indexes, or what was dropped."""
+    wanted = {key("session", f"s{n}") for n in range(1200)}
+    await store.run(*(Put(each, {}, 60) for each in wanted), Put(session(1), {}, 60, (INDEX,)))
+    await store.run(Put(key("session_grants", "x"), {}, 60), Put(CODE, {}, 60), Put(key("session", "gone"), {}, 60))
+    await store.drop(key("session", "gone"))
+    found = [each async for each in store.scan("session")]
+    assert set(found) == {*wanted, session(1)} and len(found) == len(wanted) + 1
+    assert [each async for each in store.scan("nothing")] == []

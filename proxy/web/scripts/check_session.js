@@ -7,6 +7,7 @@ const hash = async text => {
 const answer = async (told, origin) => {
   const [, client, mine, salt] = /^([!-~]+) ([0-9a-f]{64})\.([\w-]+)$/.exec(told) || []
   if (!client) return "error"
+  if (!state() && document.hasStorageAccess && !await document.hasStorageAccess()) return "error"
   return await hash([client, origin, state(), salt].join(" ")) === mine ? "unchanged" : "changed"
 }
 addEventListener("message", async event => {
