@@ -46,6 +46,8 @@ LONGEST_ADDRESS = 2048
 
 def response_type(asked: str) -> str:
     """The usual spelling of a response type: the order of its words says nothing (RFC 6749 3.1.1)."""
+    if asked in RESPONSE_TYPES:
+        return asked
     given = sorted(asked.split(" "))
     return next((known for known in RESPONSE_TYPES if sorted(known.split(" ")) == given), asked)
 

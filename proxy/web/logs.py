@@ -117,11 +117,15 @@ def _explain(_: Any, __: str, fields: Fields) -> Fields:
     if isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         fields["exception"] = type(error).__name__
         fields["detail"] = scrub(str(error))
-        fields["at"] = [f"{'/'.join(f.filename.rsplit('/', 3)[-3:])}:{f.lineno} {f.name}" for f in frames]
+        fields["at"] = places(traceback.extract_tb(error.__traceback__))
     return fields
+
+
+def places(stack: traceback.StackSummary) -> list[str]:
+    """The innermost frames of a stack, fit for a log: file, line and function, no source line, no value."""
+    return [f"{'/'.join(f.filename.rsplit('/', 3)[-3:])}:{f.lineno} {f.name}" for f in stack[-FRAMES:]]
 
 
 def _as_json(_: Any, __: str, fields: Fields) -> str:

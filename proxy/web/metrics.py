@@ -28,6 +28,7 @@ TURNED_AWAY = Counter("isthmus_turned_away", "Requests the site never saw", ("re
 CUT = Counter("isthmus_connections_cut", "Connections ended by a limit", ("reason",), registry=REGISTRY)
 UPSTREAM = Counter("isthmus_upstream_errors", "Calls to tenants that failed", ("reason",), registry=REGISTRY)
 LOGINS = Counter("isthmus_logins", "Logins that came back from a tenant", ("outcome",), registry=REGISTRY)
+STALLS = Counter("isthmus_loop_stalls", "Times that something held up everything else", registry=REGISTRY)
 READY = Gauge("isthmus_ready", "Whether this process can serve", registry=REGISTRY, multiprocess_mode="livemin")
 LOG_DROPPED = Gauge("isthmus_log_lines_dropped", "Log lines lost", registry=REGISTRY, multiprocess_mode="livesum")
 

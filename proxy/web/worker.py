@@ -30,6 +30,7 @@ from proxy.web import logs
 from proxy.web.client_address import Proxies
 from proxy.web.health import Door, Health, doors
 from proxy.web.runner import Farewell, Runner, Serving, go_down, listen
+from proxy.web.watchdog import watch
 
 if TYPE_CHECKING:
     from proxy.web.serve import Build, Sockets
@@ -55,7 +56,8 @@ async def work(
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)  # a login makes some thousand objects, nearly all of them freed by counting
-    await stop.wait()
+    with watch():
+        await stop.wait()
     logs.event("stopping")
     asking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
