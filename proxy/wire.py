@@ -15,8 +15,10 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +38,12 @@ IDLE_SECONDS = 15.0
 DNS_SECONDS = 10
 FLOOR_SECONDS = CONNECT_SECONDS
 """An exchange that failed is told of no sooner: a closed, a filtered and a forbidden port look alike."""
-PER_GROUP, PER_NODE = 20, 200
+PER_GROUP, PER_KIND, PER_NODE = 20, 50, 200
+"""Calls at once: to one party, to all parties of a kind (``kind:name``: clients, of whom there may be thousands), to
+everybody. The kinds together leave places to the tenants, whatever clients let us wait for."""
+LOOKUPS = 4
+"""Threads that look up clients' names. Whose name server never answers holds one for minutes: not one of the tenants'.
+"""
 
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -52,12 +59,36 @@ def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
     return make
 
 
-class _Resolver(AbstractResolver):
-    """Asks the system, and refuses the whole answer if any address in it is not allowed."""
+class _Aside(AbstractResolver):
+    """Asks the system with threads of its own."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        ask = partial(
+            socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
+            )
+            for kind, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """The threads are not ours."""
+
+
+class _Resolver(AbstractResolver):
+    """Asks ``system``, and refuses the whole answer if any address in it is not allowed."""
+
+    def __init__(self, guard: Guard, system: AbstractResolver) -> None:
         self._guard = guard
-        self._system = aiohttp.ThreadedResolver()
+        self._system = system
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -73,10 +104,12 @@ class _Resolver(AbstractResolver):
 
 @dataclass(frozen=True)
 class _Way:
-    """What sockets may be shared: the guard and the trust anchors they were opened under."""
+    """What sockets may be shared: the guard and the trust anchors they were opened under. ``aside``: names are looked
+    up by other threads than the tenants'."""
 
     guard: Guard
     trust: tuple[str, ...]
+    aside: bool
 
 
 @dataclass(frozen=True)
@@ -105,6 +138,8 @@ class Wire:
         self._rights: dict[str, _Rights] = {}
         self._open = _Open()
         self._calls: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._threads: Executor = ThreadPoolExecutor(LOOKUPS, "lookup")
         self._context(self._everyone.trust)
 
     def admit(self, group: str, *, allow_private: Iterable[str] = (), trust: Iterable[str] = ()) -> None:
@@ -137,6 +172,7 @@ class Wire:
     ) -> None:
         sessions, self._open.sessions = tuple(self._open.sessions.values()), {}
         await asyncio.gather(*(session.close() for session in sessions))
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """The answer, whatever its status. Raises ``UpstreamError``: 502 no usable answer, 503 too many calls, 504 no
@@ -154,14 +190,19 @@ class Wire:
 
     @asynccontextmanager
     async def _place(self, group: str) -> AsyncIterator[None]:
-        """One of the group's and the node's places; the next caller hears "busy" at once, and nobody queues."""
-        if self._calls[group] >= PER_GROUP or self._calls.total() >= PER_NODE:
+        """One of the group's, its kind's and the node's places; the next caller hears "busy" at once, and nobody
+        queues."""
+        kind = _kind(group)
+        crowded = bool(kind) and self._kinds[kind] >= PER_KIND
+        if crowded or self._calls[group] >= PER_GROUP or self._calls.total() >= PER_NODE:
             log.warning("call_refused", extra={"group": group, "reason": "busy"})
             raise _told(503, "busy")
         self._calls[group] += 1
+        self._kinds[kind] += 1
         try:
             yield
         finally:
+            self._kinds[kind] -= 1
             self._calls[group] -= 1
             if not self._calls[group]:
                 del self._calls[group]
@@ -185,7 +226,7 @@ class Wire:
         rights = self._rights.get(request.group, self._everyone)
         # What is spoken without TLS stays on loopback, whatever a name resolves to.
         guard = Guard(LOOPBACK, public=False) if request.url.startswith("http://") else Guard(rights.listed)
-        way = _Way(guard, rights.trust)
+        way = _Way(guard, rights.trust, bool(_kind(request.group)))
         if way not in self._open.sessions:
             self._open.sessions[way] = self._new_session(way)
         return self._open.sessions[way]
@@ -196,7 +237,7 @@ class Wire:
             limit=PER_NODE,
             ttl_dns_cache=DNS_SECONDS,
             keepalive_timeout=IDLE_SECONDS,
-            resolver=_Resolver(way.guard),
+            resolver=_Resolver(way.guard, _Aside(self._threads) if way.aside else aiohttp.ThreadedResolver()),
             socket_factory=_socket_factory(way.guard),
         )
         return aiohttp.ClientSession(
@@ -206,6 +247,12 @@ class Wire:
             auto_decompress=False,
             trust_env=False,
         )
+
+
+def _kind(group: str) -> str:
+    """What the party is, or empty for a tenant: no name of a connection holds a colon."""
+    kind, colon, _ = group.partition(":")
+    return kind if colon else ""
 
 
 async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:

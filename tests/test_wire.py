@@ -7,6 +7,7 @@ import gzip
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import trustme
 
 from proxy import wire as wire_module
+from proxy.downstream.deliveries import AT_ONCE
 from proxy.oidc.errors import Misconfigured, UpstreamError
 from proxy.oidc.messages import HttpRequest
 from proxy.wire import Wire
@@ -249,6 +251,51 @@ async def test_ft_37_the_node_has_a_bound_too(monkeypatch: pytest.MonkeyPatch) -
         assert (await failure(wire, f"{tenant.base}/jwks", group="g9")).reason == "busy"
         tenant.release()
         await asyncio.gather(*waiting)
+
+
+async def test_lo_13_rg_09_clients_that_hang_leave_tenants_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LO-13, RG-09, FT-37: clients of a kind together have so many places, however many they are; another kind and the
+    tenants have theirs."""
+    monkeypatch.setattr(wire_module, "PER_KIND", 3)
+    async with Wire(issuer=LOCAL) as wire, ScriptedTenant() as slow, ScriptedTenant() as fast:
+        slow.always["token"] = Step(hold=20)
+        waiting = [
+            asyncio.create_task(wire.send(HttpRequest("POST", f"{slow.base}/token", group=f"registered:{i}")))
+            for i in range(3)
+        ]
+        await slow.wait_for("token", 3)
+        assert (await failure(wire, f"{fast.base}/jwks", group="registered:9")).reason == "busy"
+        for group in ("client:webapp", "logout:1", "corp"):
+            assert (await wire.send(HttpRequest("GET", f"{fast.base}/jwks", group=group))).status == 200
+        slow.release()
+        await asyncio.gather(*waiting)
+        assert (await wire.send(HttpRequest("GET", f"{fast.base}/jwks", group="registered:9"))).status == 200
+
+
+def test_the_kinds_together_leave_room() -> None:
+    """FT-37: registered clients, declared ones, notices of logout and registrations, all hanging at once."""
+    assert 2 * wire_module.PER_KIND + AT_ONCE + wire_module.PER_GROUP <= wire_module.PER_NODE * 4 // 5
+
+
+async def test_rg_09_names_that_nobody_answers_for_hold_up_no_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RG-09, LO-13: a client's name server that is silent holds threads of the clients' lookups alone."""
+    gate, real = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *rest: Any, **more: Any) -> Any:
+        if host.endswith(".evil.example"):
+            gate.wait(20)
+        return real("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with Wire(issuer=LOCAL) as wire, listener() as (port, seen):
+        asks = [HttpRequest("GET", f"http://a{i}.evil.example:{port}/", group=f"registered:{i}") for i in range(40)]
+        monkeypatch.setattr(wire_module, "check_url", lambda url, issuer: None)
+        waiting = [asyncio.create_task(wire.send(each)) for each in asks]
+        await asyncio.sleep(0)
+        answer = await wire.send(HttpRequest("GET", f"http://idp.example:{port}/", seconds=3, group="corp"))
+        assert answer.status == 200 and len(seen) == 1
+        gate.set()
+        assert {each.status for each in await asyncio.gather(*waiting)} == {200}
 
 
 @pytest.mark.parametrize(

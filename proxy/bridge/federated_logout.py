@@ -14,7 +14,7 @@ from proxy.bridge import transaction as trips
 from proxy.downstream.leaving import gone
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Connection, Session
-from proxy.oidc.errors import UpstreamError
+from proxy.oidc.errors import Unavailable, UpstreamError
 from proxy.store import Drop, Get, Key, Store, key
 from proxy.upstream.relying_party import RelyingParty
 
@@ -41,22 +41,29 @@ class FederatedLogout(Feature):
 
     async def depart(self, session: Session, target: str, request: Request) -> Answer | None:
         """To the tenant that ``session`` came from, and then to ``target``; None for a tenant that is gone, does not
-        answer, or has no logout address: our own session has ended all the same. Raises ``Unavailable``."""
+        answer, or has no logout address, and when the way on cannot be kept: our own session has ended all the same,
+        and nobody may be told the contrary."""
         connection = self.connections.get(session.connection)
         url = await self._address(connection, request.now) if connection else ""
         if not url:
             return None
         browser = request.browsers[0] if request.browsers else trips.new_browser()
-        await self.store.put(way_on(browser), {"target": target}, trips.LIFETIME)
+        try:
+            await self.store.put(way_on(browser), {"target": target}, trips.LIFETIME)
+        except Unavailable as error:
+            return self._skipped(session.connection, error.reason)
         return Answer(redirect=url, browser=browser)
 
     async def _address(self, connection: Connection, now: float) -> str:
         try:
             return await self.relying_party.end_session_url(connection, f"{self.issuer}{PATH}", now)
         except UpstreamError as error:
-            extra = {"connection": connection.name, "reason": error.reason}
-            log.warning("federated_logout_skipped", extra=extra)
+            self._skipped(connection.name, error.reason)
             return ""
+
+    @staticmethod
+    def _skipped(connection: str, reason: str) -> None:
+        log.warning("federated_logout_skipped", extra={"connection": connection, "reason": reason})
 
     async def arrive(self, request: Request) -> Answer:
         """Back from the tenant. Raises ``Unavailable``."""

@@ -60,12 +60,12 @@ class Logout:
             List(participants_of(sid)), List(grants_of_session(sid)), *open_trips
         )
         records = await self._read((*takes_part, *grants))
-        who = [participants.from_value(record.value) for record in records[: len(takes_part)] if record]
-        said = self._farewells(Ended(sid, user_id, tuple(who)), now)
+        noted = [participants.from_value(record.value) for record in records[: len(takes_part)] if record]
+        said = self._farewells(Ended(sid, user_id, tuple(one for one in noted if one)), now)
         doomed = await self._doomed(grants, records[len(takes_part) :], now)
         under_way = [trip for listing in listed for trip in listing]
-        noted = [trips.last_login(browser) for browser in browsers]
-        ends = map(Drop, (*takes_part, *noted, *under_way, *doomed))
+        logins = [trips.last_login(browser) for browser in browsers]
+        ends = map(Drop, (*takes_part, *logins, *under_way, *doomed))
         writes = (drop(sid), *ends, *(write for one in said for write in one.writes))
         return Ending(writes, tuple(frame for one in said for frame in one.frames), grants)
 

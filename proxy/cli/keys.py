@@ -7,13 +7,12 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, open_store, table
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -91,9 +90,5 @@ def _run(config: Path | None, as_json: bool, work: Work) -> int:
 
 
 def _shown(entries: Sequence[Entry]) -> str:
-    rows = [(entry.state, entry.kid, entry.alg, _time(entry.since)) for entry in entries]
+    rows = [(entry.state, entry.kid, entry.alg, instant(entry.since)) for entry in entries]
     return table([("STATE", "KID", "ALG", "SINCE"), *rows])
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

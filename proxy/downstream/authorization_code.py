@@ -78,9 +78,14 @@ class Code:
         return dict(vars(self))
 
     @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> Code:
-        """Back from the stored record."""
-        return cls(**{**value, "scopes": tuple(value["scopes"]), "audiences": tuple(value["audiences"])})
+    def from_value(cls, value: Mapping[str, Any]) -> Code | None:
+        """Back from the stored record; None for one of a shape that we do not know."""
+        try:
+            code = cls(**{**value, "scopes": tuple(value["scopes"]), "audiences": tuple(value["audiences"])})
+            code.grant("", Lifetimes(), 0)  # what it says of the person must fit, too
+        except (KeyError, TypeError):
+            return None
+        return code
 
     def grant(self, grant_id: str, lifetimes: Lifetimes, now: float) -> Grant:
         """The grant it becomes when it is redeemed."""
@@ -128,24 +133,26 @@ class AuthorizationCode(Feature):
         presented = request.params.get("code", "")
         if not presented:
             raise Refused("invalid_request", "code is missing")
-        self.issuer.access_tokens.keys.signer(request.now)  # without a key to sign with, the code is not spent
+        self.issuer.check_can_sign(client, request.now)  # without a key to sign with, the code is not spent
         grant_id = grants.new_id()
         taken = await self.store.take(code_key(presented), led_to=grant_id, keep=grants.REMEMBERED)
         if isinstance(taken, Used):
             await self.store.run(grants.revoke(taken.led_to))
             raise invalid_code("code_reuse")
-        if not isinstance(taken, Taken):
+        code = Code.from_value(taken.value) if isinstance(taken, Taken) else None
+        if code is None:
             raise invalid_code("unknown_code")
-        code = Code.from_value(taken.value)
         check_redemption(code, request.params, client)
         if code.jkt not in ("", request.jkt):  # RFC 9449 10
             raise invalid_code("dpop_key_mismatch")
+        return await self.issue(code, grant_id, client, request)
+
+    async def issue(self, code: Code, grant_id: str, client: Client, request: Request) -> Mapping[str, Any]:
+        """Tokens for what a code stands for, once it was taken. Raises ``Refused``, ``Unavailable``."""
         if not serves(self.connections.get(code.person["connection"]), client):
             raise invalid_code("connection_disabled")
-        return await self._issue(code, code.grant(grant_id, self.lifetimes, request.now), client, request)
-
-    async def _issue(self, code: Code, grant: Grant, client: Client, request: Request) -> Mapping[str, Any]:
         refresh, now = "", request.now
+        grant = code.grant(grant_id, self.lifetimes, now)
         if grant.offline:
             grant, refresh = grants.rotate(grants.bound(grant, client, request.jkt), now)
         held = for_resources(grant, client, request.params)

@@ -85,5 +85,5 @@ def build_call(client: Client, token: str) -> HttpRequest:
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         body=urlencode({"logout_token": token}).encode("ascii"),
         limit=64 * KILOBYTE,
-        group=f"logout {client.client_id}",
+        group=f"logout:{client.client_id}",
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from proxy.cell import Cell
 from proxy.models import Client
+from proxy.models.client import REGISTERED
 from proxy.oidc import jose
 from proxy.oidc.errors import Unavailable, UpstreamError
 from proxy.oidc.jose import JoseError, NoSuchKey, Verified
@@ -39,8 +40,10 @@ class _Place:
 
 
 def wire_group(client: Client) -> str:
-    """Under which name calls to a client are counted: no client takes another's places on the wire."""
-    return f"client:{client.client_id}"
+    """Under which name calls to a client are counted: no client takes another's places on the wire, and all that
+    registered themselves together none of the operator's."""
+    kind = "registered" if client.client_id.startswith(REGISTERED) else "client"
+    return f"{kind}:{client.client_id}"
 
 
 class ClientKeys:
@@ -120,7 +123,7 @@ async def _kept(cell: Cell[KeySet]) -> KeySet:
     try:
         return await cell.get()
     except UpstreamError as error:
-        raise Unavailable("the keys of a client") from error
+        raise _away() from error
 
 
 async def _newer(cell: Cell[KeySet], error: JoseError, kid: str | None) -> KeySet | None:
@@ -130,5 +133,9 @@ async def _newer(cell: Cell[KeySet], error: JoseError, kid: str | None) -> KeySe
         return None
     newer = await cell.renew()
     if newer is None and no_such_key and cell.failed:
-        raise Unavailable("the keys of a client") from error
+        raise _away() from error
     return newer
+
+
+def _away() -> Unavailable:
+    return Unavailable("the keys of a client", reason="client_keys_unavailable")

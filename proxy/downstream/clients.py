@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from proxy.models import Client
 from proxy.store import Key, Store, key
+
+log = logging.getLogger("isthmus.client")
 
 FRESH = 1.0
 """Seconds that a copy of a registered client is good."""
@@ -62,9 +65,27 @@ def known_as(client: Client) -> Known:
     return Known(client, tuple(secret_hash(s.get_secret_value()) for s in secrets if s is not None))
 
 
-def from_record(value: Mapping[str, Any]) -> Known:
+def from_record(value: Mapping[str, Any]) -> Known | None:
     """A registered client back from its record: its metadata, its secret's hash, and the secret itself only where
-    signatures are made with it."""
+    signatures are made with it. None, and a line in the log, for a record that breaks a rule of today."""
+    try:
+        return _read(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        metadata = value.get("metadata")
+        client_id = metadata.get("client_id") if isinstance(metadata, Mapping) else None
+        log.warning("client_record_unusable", extra={"client_id": str(client_id), "detail": _at_fault(error)})
+        return None
+
+
+def _at_fault(error: Exception) -> str:
+    """Which keys are at fault; never their values."""
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+    places = (each["loc"] for each in error.errors(include_input=False, include_url=False, include_context=False))
+    return ", ".join(sorted({str(place[0]) for place in places if place}))
+
+
+def _read(value: Mapping[str, Any]) -> Known:
     places = {"client_secret": "secret", "client_secret_previous": "previous"}
     secret = {name: SecretStr(value[place]) for name, place in places.items() if value.get(place)}
     client = Client.model_validate({**value["metadata"], **secret, "is_first_party": value.get("first_party", False)})

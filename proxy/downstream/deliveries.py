@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from proxy.models.client import REGISTERED
 from proxy.oidc.errors import Unavailable, UpstreamError
 from proxy.store import Get, Key, Op, Put, Store, Swap, key
 
@@ -29,7 +30,7 @@ WAITS = 3600
 KEPT = 86_400
 """Seconds that a delivery waits at most, and that its outcome can be seen."""
 LONGEST_QUEUE, MOST_OUTCOMES = 10_000, 1000
-AT_ONCE, OF_ONE_CLIENT, READ_AT_ONCE = 40, 10, 200
+AT_ONCE, OF_REGISTERED, OF_ONE_CLIENT, READ_AT_ONCE = 40, 30, 10, 200
 
 State = Literal["pending", "delivered", "failed"]
 PENDING: Key = key("deliveries", "pending", group="deliveries")
@@ -72,12 +73,19 @@ async def all_of(store: Store) -> tuple[Delivery, ...]:
     """Every delivery that waits, and what became of the others lately. Raises ``Unavailable``."""
     keys = [key for index in (PENDING, OUTCOMES) for key in await store.list(index)]
     records = await store.run(*map(Get, keys)) if keys else ()
-    found = {one.id: one for one in (_from_value(record.value) for record in records if record)}
+    found = {one.id: one for record in records if record and (one := _from_value(record.value))}
     return tuple(sorted(found.values(), key=lambda one: one.created_at))
 
 
-def _from_value(value: Mapping[str, Any]) -> Delivery:
-    return Delivery(**value)
+def _from_value(value: Mapping[str, Any]) -> Delivery | None:
+    """None for what another version wrote: it may hold up nobody."""
+    try:
+        found = Delivery(**value)
+    except TypeError:
+        return None
+    texts = all(isinstance(each, str) for each in (found.id, found.client_id, found.user_id, found.sid))
+    numbers = all(isinstance(each, int | float) for each in (found.attempts, found.created_at, found.next_at))
+    return found if texts and numbers else None
 
 
 class Deliveries:
@@ -136,19 +144,26 @@ class Deliveries:
         claims: dict[Key, Op] = {}
         for where, record in zip(keys, records, strict=True):
             delivery = _from_value(record.value) if record else None
+            if record and not delivery:
+                log.warning("delivery_unreadable")
             if record is None or delivery is None or delivery.state != "pending":
                 self._later[where] = float("inf")
                 continue
-            crowded = self._of_client(delivery) >= OF_ONE_CLIENT  # then those behind it come first
-            self._later[where] = max(delivery.next_at, now + 1) if crowded else delivery.next_at
+            self._later[where] = max(delivery.next_at, now + 1) if self._is_crowded(delivery) else delivery.next_at
             if self._later[where] <= now and len(self._under_way) < AT_ONCE:
                 taken = replace(delivery, attempts=delivery.attempts + 1, next_at=now + LEASE)
                 self._under_way[where] = taken
                 claims[where] = Swap(where, vars(taken), WAITS, record.revision, (PENDING,))
         await self._claim(claims)
 
-    def _of_client(self, delivery: Delivery) -> int:
-        return sum(one.client_id == delivery.client_id for one in self._under_way.values())
+    def _is_crowded(self, delivery: Delivery) -> bool:
+        """Whether its client, or all that registered themselves, have their share under way: those behind it come
+        first."""
+        going, itself = self._under_way.values(), delivery.client_id
+        if sum(one.client_id == itself for one in going) >= OF_ONE_CLIENT:
+            return True
+        theirs = sum(one.client_id.startswith(REGISTERED) for one in going)
+        return itself.startswith(REGISTERED) and theirs >= OF_REGISTERED
 
     async def _claim(self, claims: Mapping[Key, Op]) -> None:
         """Start what we were the first to take. Raises ``Unavailable``: then whoever looks later takes it."""

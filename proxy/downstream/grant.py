@@ -82,12 +82,16 @@ class Grant:
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Grant | None:
-        """Back from the stored record; None for a revoked one."""
+        """Back from the stored record; None for a revoked one, and for one of a shape that we do not know: what another
+        version wrote counts no more than what is not there."""
         if value.get("revoked"):
             return None
-        lists = {name: tuple(value[name]) for name in ("scopes", "amr", "audiences")}
-        claims = {place: tuple(names) for place, names in value["claims"].items()}
-        return cls(**{**value, **lists, "claims": claims})
+        try:
+            lists = {name: tuple(value[name]) for name in ("scopes", "amr", "audiences")}
+            claims = {place: tuple(names) for place, names in value["claims"].items()}
+            return cls(**{**value, **lists, "claims": claims})
+        except (AttributeError, KeyError, TypeError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ class Refresh:
         return digest(f"{self.grant_id}.{self.secret}.{self.proof}")
 
     def is_of(self, grant: Grant) -> bool:
-        """Whether the grant ever gave it out."""
-        return hmac.compare_digest(self.proof, _proof(grant, self.secret))
+        """Whether the grant ever gave it out. One without a seed gave out none: a proof without one is anybody's."""
+        return bool(grant.seed) and hmac.compare_digest(self.proof, _proof(grant, self.secret))
 
 
 def _proof(grant: Grant, secret: str) -> str:

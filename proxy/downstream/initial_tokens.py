@@ -33,9 +33,12 @@ class InitialToken:
     first_party: bool = False
 
     @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> InitialToken:
-        """Back from the stored record."""
-        return cls(**value)
+    def from_value(cls, value: Mapping[str, Any]) -> InitialToken | None:
+        """Back from the stored record; None for one of a shape that we do not know."""
+        try:
+            return cls(**value)
+        except TypeError:
+            return None
 
 
 def token_key(id: str) -> Key:
@@ -82,7 +85,8 @@ class InitialTokens:
 
     async def all(self) -> tuple[InitialToken, ...]:
         """Every token that has not ended, used up ones too."""
-        return tuple(map(InitialToken.from_value, await listed(self._store, ALL)))
+        found = map(InitialToken.from_value, await listed(self._store, ALL))
+        return tuple(each for each in found if each is not None)
 
     async def revoke(self, id: str) -> bool:
         """End it at once. Answers whether it was there."""

@@ -139,7 +139,8 @@ class KeyRing:
         keys = self._held.get(alg, Held()).ring if alg in self.algorithms else ()
         current = ring.signing(keys, now)
         if current is None:
-            raise Unavailable(f"no {alg} key that may sign", retry_after=ring.signs_in(keys, now))
+            seconds = ring.signs_in(keys, now)
+            raise Unavailable(f"no {alg} key that may sign", retry_after=seconds, reason="no_signing_key")
         return self._signers[current.kid]
 
     def jwks(self, now: float) -> Mapping[str, Any]:

@@ -25,6 +25,8 @@ UNDER_WAY = 1800
 """Seconds a trip may last that began with a reference: choosing a tenant, logging in there, allowing it here."""
 OF_THE_CALL = frozenset(("client_secret", "client_assertion", "client_assertion_type"))
 """Parameters that say who pushes, not what is asked."""
+LARGEST = 32 * 1024
+"""Most characters that are kept of a request. Whoever knows the name of a public client can push (2.3)."""
 PATH = "oauth/par"
 
 
@@ -48,7 +50,7 @@ class PushedRequests(Feature):
     proofs: Proofs
 
     def endpoints(self) -> Sequence[Endpoint]:
-        return (Endpoint(PATH, ("POST",), Caller.CLIENT, self.push),)
+        return (Endpoint(PATH, ("POST",), Caller.CLIENT, self.push, "clients"),)
 
     def metadata(self) -> Mapping[str, Any]:
         return {
@@ -80,6 +82,8 @@ class PushedRequests(Feature):
             raise Refused("invalid_request", "dpop_jkt is not the key of the DPoP proof")
         params = {**params, "dpop_jkt": jkt} if jkt else params
         self.authorize.check(params, client, request.now)
+        if sum(len(name) + len(value) for name, value in params.items()) > LARGEST:  # what is known is bounded already
+            raise Refused("invalid_request", f"the request is larger than {LARGEST} characters", status=413)
         return params
 
     async def unfold(self, params: Mapping[str, str], client: Client, now: float) -> Mapping[str, str]:

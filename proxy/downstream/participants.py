@@ -28,9 +28,12 @@ def participant_key(sid: str, client_id: str) -> Key:
     return key("participant", client_id, group=sid)
 
 
-def from_value(value: Mapping[str, Any]) -> Participant:
-    """A participant back from its record."""
-    return Participant(**value)
+def from_value(value: Mapping[str, Any]) -> Participant | None:
+    """A participant back from its record; None for one of a shape that we do not know: the logout goes on without."""
+    try:
+        return Participant(**value)
+    except TypeError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,13 @@ class Registered:
         }
 
     @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> Registered:
-        """Back from the stored record."""
-        plain = {**value, "secret": "", "previous": ""}
-        given = {name: value[name] for name in ("issued_at", "token", "secret", "previous")}
-        return cls(client=from_record(plain).client, hashes=tuple(value["hashes"]), **given)
+    def from_value(cls, value: Mapping[str, Any]) -> Registered | None:
+        """Back from the stored record; None for one that breaks a rule of today (``clients.from_record``)."""
+        names = ("issued_at", "token", "secret", "previous")
+        known = from_record({**value, "secret": "", "previous": ""})
+        if known is None or not all(name in value for name in names):
+            return None
+        return cls(client=known.client, hashes=tuple(value["hashes"]), **{name: value[name] for name in names})
 
     def having(self, client: Client, shown: str = "", *, renew: bool = False) -> tuple[Registered, str]:
         """The record for changed metadata, and the secret that had to be made for it, if any. ``shown`` is the secret
@@ -123,7 +125,8 @@ class Registry:
     async def find(self, client_id: str) -> tuple[Registered, bytes] | None:
         """The client and the revision of its record, or None."""
         record = await self._store.get(client_key(client_id)) if 0 < len(client_id) <= 255 else None
-        return (Registered.from_value(record.value), record.revision) if record else None
+        entry = Registered.from_value(record.value) if record else None
+        return (entry, record.revision) if record and entry else None
 
     async def replace(self, entry: Registered, revision: bytes) -> None:
         """Other metadata for the client whose record still has ``revision``; one that is gone does not come back."""
@@ -138,7 +141,8 @@ class Registry:
 
     async def all(self) -> tuple[Registered, ...]:
         """Every registered client, oldest first."""
-        return tuple(map(Registered.from_value, await listed(self._store, ALL)))
+        entries = map(Registered.from_value, await listed(self._store, ALL))
+        return tuple(entry for entry in entries if entry is not None)
 
 
 async def listed(store: Store, index: Key) -> list[Value]:

@@ -21,8 +21,8 @@ from proxy.oidc.errors import Refused, UpstreamError
 from proxy.oidc.messages import HttpRequest, Send
 
 FETCH_SECONDS = 3.0
-GROUP = "registration"
-"""Under which name the wire counts what we fetch here."""
+GROUP = "registration:sectors"
+"""Under which name the wire counts what we fetch here. No connection can have it."""
 PATH = "oidc/register"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 

@@ -18,6 +18,7 @@ from proxy.downstream.subjects import Subjects
 from proxy.features import Answer, Caller, Endpoint, Feature, Redeem, Request
 from proxy.models import Client
 from proxy.models.client import AUTH_METHODS, SIGNED_WITH_A_KEY, SIGNED_WITH_THE_SECRET
+from proxy.models.client_rules import ID_TOKEN_MAC
 from proxy.oidc.dpop import ALGORITHMS
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import printable
@@ -75,6 +76,12 @@ class Issuer:
     access_tokens: AccessTokens
     id_tokens: IdTokens
     subjects: Subjects
+
+    def check_can_sign(self, client: Client, now: float) -> None:
+        """Whether there are keys for what ``client`` is given. Raises ``Unavailable``: asked before anything is used up
+        for an answer that could not be made."""
+        for alg in {"RS256", client.id_token_signed_response_alg} - {ID_TOKEN_MAC}:
+            self.access_tokens.keys.signer(now, alg)
 
     def issue(
         self,

@@ -26,6 +26,7 @@ NEVER = tuple(
 
 _URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _JOINERS = "\u200c\u200d"
 
@@ -155,7 +156,8 @@ def _check_authority(parts: SplitResult) -> None:
     host = parts.hostname or ""
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
-    if not host or not (_HOST.fullmatch(host) or parts.netloc.startswith("[")) or ".." in host:
+    # The whole authority reaches a content security policy as an origin: what follows a bracket would be read there.
+    if not host or not (_HOST.fullmatch(host) or _BRACKETED.fullmatch(parts.netloc)) or ".." in host:
         raise ValueError('must have a host, like "https://app.example/"')
     if re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)", host.rstrip(".").rpartition(".")[2]):
         _check_dotted(host)

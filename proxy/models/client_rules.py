@@ -23,6 +23,7 @@ def inconsistencies(client: Client, *, has_secret: bool, algorithms: Collection[
     yield from _keys(client)
     yield from _signatures(client, algorithms, has_secret)
     yield from _subjects(client)
+    yield from _bound_tokens(client)
 
 
 def _redirects(client: Client) -> Iterator[Fault]:
@@ -41,10 +42,11 @@ def _authentication(client: Client, has_secret: bool) -> Iterator[Fault]:
 
 
 def _keys(client: Client) -> Iterator[Fault]:
+    signs = client.token_endpoint_auth_method == "private_key_jwt" or client.require_signed_request_object
     if client.jwks is not None and client.jwks_uri:
         yield "jwks_uri", "stands beside jwks; give one of the two"
     elif client.jwks is not None:
-        yield from _given_keys(client.jwks)
+        yield from _given_keys(client.jwks, signs=signs)
     if client.token_endpoint_auth_method == "private_key_jwt" and client.jwks is None and not client.jwks_uri:
         yield "jwks_uri", 'is missing; "private_key_jwt" needs jwks or jwks_uri'
     alg = client.request_object_signing_alg
@@ -52,14 +54,18 @@ def _keys(client: Client) -> Iterator[Fault]:
         yield "request_object_signing_alg", f"must be from {', '.join(SIGNED_WITH_A_KEY)}"
 
 
-def _given_keys(jwks: Mapping[str, Any]) -> Iterator[Fault]:
+def _given_keys(jwks: Mapping[str, Any], *, signs: bool) -> Iterator[Fault]:
+    """``signs``: the client must sign with them, so that one at least verifies what we know."""
     try:
-        check_client_jwks(jwks)
+        found = check_client_jwks(jwks)
     except ValueError as error:
         yield "jwks", str(error)
     else:
-        if any("x5u" in jwk for jwk in jwks["keys"]):
-            yield "jwks", "names a certificate by its address (x5u), which is not fetched; give the key alone"
+        if signs and not any(key.fits(alg) for key in found.keys for alg in SIGNED_WITH_A_KEY):
+            yield (
+                "jwks",
+                f"holds no key that verifies {', '.join(SIGNED_WITH_A_KEY)}; add the one the client signs with",
+            )
 
 
 def _signatures(client: Client, algorithms: Collection[str], has_secret: bool) -> Iterator[Fault]:
@@ -73,6 +79,12 @@ def _signatures(client: Client, algorithms: Collection[str], has_secret: bool) -
     for name in ("userinfo_signed_response_alg", "introspection_signed_response_alg"):
         if getattr(client, name) not in ("", *algorithms):
             yield name, f"must be from {', '.join(algorithms)}"
+
+
+def _bound_tokens(client: Client) -> Iterator[Fault]:
+    """An access token from the authorization endpoint comes without a proof of a key (RFC 9449 5)."""
+    if client.dpop_bound_access_tokens and any("token" in one.split(" ") for one in client.response_types):
+        yield "response_types", 'holds one with "token", which dpop_bound_access_tokens excludes; take it out'
 
 
 def _subjects(client: Client) -> Iterator[Fault]:

@@ -59,14 +59,15 @@ class UpstreamError(ProtocolError):
 
 
 class Unavailable(Exception):
-    """Something we must ask did not answer (store, signer): 503 with Retry-After, never a "no". ``undone`` is a
-    sentence about what was asked for and has not happened."""
+    """Something we must ask did not answer (store, signer): 503 with Retry-After, never a "no". ``reason`` is the short
+    word for the log; ``undone`` is a sentence about what was asked for and has not happened."""
 
     undone = ""
 
-    def __init__(self, what: str, *, retry_after: int = 1) -> None:
+    def __init__(self, what: str, *, retry_after: int = 1, reason: str = "store_unavailable") -> None:
         super().__init__(what)
         self.what = what
+        self.reason = reason
         self.retry_after = retry_after
 
 

@@ -27,6 +27,8 @@ MOST_KID = 256
 RSA_BITS = range(2048, 8192 + 1)
 SMALLEST_EXPONENT = 65537
 """Of an RSA key that is given to us by hand; tenants' older ones may have 3."""
+LARGEST_EXPONENT = (1 << 32) - 1
+"""Of any RSA key: to verify with one as long as the modulus costs a hundred times as much, and anybody can send one."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", "")),
@@ -46,7 +48,10 @@ PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 ALGORITHMS: Mapping[str, Algorithm] = {name: one for name, one in get_default_algorithms().items() if name in KINDS}
 
 _REMEDIES = {
-    "RSA": f"must be an RSA key of {RSA_BITS[0]} to {RSA_BITS[-1]} bits with an exponent from {SMALLEST_EXPONENT} on",
+    "RSA": (
+        f"must be an RSA key of {RSA_BITS[0]} to {RSA_BITS[-1]} bits "
+        f"with an exponent from {SMALLEST_EXPONENT} to {LARGEST_EXPONENT}"
+    ),
     "EC": "must be a point on its curve, each coordinate in base64url and full length",
     "OKP": "must be an Ed25519 key, its x in base64url",
 }
@@ -211,7 +216,11 @@ def _prepare(kty: str, members: tuple[str, ...]) -> Any:
         key: Any = ALGORITHMS[alg].prepare_key(ALGORITHMS[alg].from_jwk(jwk))
     except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm, binascii.Error):
         return None
-    return None if isinstance(key, RSAPublicKey) and key.key_size not in RSA_BITS else key
+    return None if isinstance(key, RSAPublicKey) and not _is_sound(key) else key
+
+
+def _is_sound(key: RSAPublicKey) -> bool:
+    return key.key_size in RSA_BITS and _exponent(key) <= LARGEST_EXPONENT
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

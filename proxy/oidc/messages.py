@@ -14,8 +14,8 @@ DOCUMENT_LIMIT = 128 * KILOBYTE
 class HttpRequest:
     """What we send. ``seconds`` is the deadline of the whole exchange, ``limit`` the most bytes read of the answer.
 
-    ``group`` names the tenant (a connection's name), whose calls are counted together. The representation leaves out
-    headers and body: they hold secrets.
+    ``group`` names the party whose calls are counted together: a tenant by its connection's name, others as
+    ``kind:name``. The representation leaves out headers and body: they hold secrets.
     """
 
     method: str

@@ -50,7 +50,7 @@ def outcome(error: BaseException) -> Outcome:
         text = printable(error.description)
         return Outcome(error.status, error.code, text, title, sentence(text), error.reason, error.headers)
     if isinstance(error, Unavailable):
-        return unavailable(error.retry_after, "store_unavailable", error.undone)
+        return unavailable(error.retry_after, error.reason, error.undone)
     if isinstance(error, TimeoutError):
         return unavailable(1, "deadline")
     if isinstance(error, PluginFailed):

@@ -9,9 +9,11 @@ import pytest
 from proxy.bridge.federated_logout import FederatedLogout
 from proxy.features import Request
 from proxy.models import Connection
-from proxy.oidc.errors import UpstreamError
+from proxy.oidc.errors import Unavailable, UpstreamError
+from proxy.store import Store
 from proxy.store.memory import MemoryStore
 from tests.bridge.test_session import CORP, NOW, a_session
+from tests.downstream.world import FailingStore
 
 HOME = "https://app.example/bye"
 MINE = "m" * 43
@@ -30,7 +32,7 @@ class Tenant:
         return self.says
 
 
-def feature(tenant: Tenant, store: MemoryStore, **connections: Connection) -> FederatedLogout:
+def feature(tenant: Tenant, store: Store, **connections: Connection) -> FederatedLogout:
     known = connections or {"corp": CORP}
     return FederatedLogout("https://sso.example/", store, tenant, known)  # type: ignore[arg-type]  # a stand-in
 
@@ -75,3 +77,9 @@ async def test_a_tenant_that_cannot_be_asked_is_skipped(says: str | Exception) -
 async def test_a_connection_that_is_gone_is_skipped() -> None:
     """Nobody knows its tenant any more."""
     assert await feature(Tenant(), MemoryStore(), other=CORP).depart(a_session(), HOME, request(MINE)) is None
+
+
+async def test_a_store_that_fails_now_is_no_logout_undone() -> None:
+    """LO-05: the session has ended before; the person goes on without the tenant and is not told the contrary."""
+    store = FailingStore(MemoryStore(), lambda op: True, Unavailable("store"))
+    assert await feature(Tenant(), store).depart(a_session(), HOME, request(MINE)) is None

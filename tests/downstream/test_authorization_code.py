@@ -276,3 +276,24 @@ async def test_a_live_session_is_kept(world: World) -> None:
     after = await world.store.get(session_key(a_session().sid))
     assert before is not None and after is not None and before.value == after.value
     assert world.clock.now == NOW
+
+
+@pytest.mark.parametrize("change", [{"a_field_of_later": 1}, {"scopes": None}, {"person": {"of_later": 1}}])
+async def test_a_code_of_another_shape_is_unknown(world: World, change: dict[str, Any]) -> None:
+    """What another version wrote buys nothing, and breaks nothing."""
+    code = await world.new_code()
+    taken = await world.store.get(code_key(code))
+    assert taken is not None
+    await world.store.put(code_key(code), {**taken.value, **change}, 60)
+    assert await refused(world.redeem(code)) == "unknown_code"
+
+
+async def test_tk_26_without_a_key_for_the_clients_algorithm_the_code_is_not_spent(world: World) -> None:
+    """TK-26: an algorithm that was just switched on signs a quarter of an hour later; the code waits as long as it
+    lives, and the client hears 503."""
+    code = await world.new_code()
+    world.clients["webapp"] = WEBAPP.model_copy(update={"id_token_signed_response_alg": "ES256"})
+    with pytest.raises(Unavailable):
+        await world.redeem(code)
+    world.clients["webapp"] = WEBAPP
+    assert "id_token" in await world.redeem(code)

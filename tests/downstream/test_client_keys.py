@@ -120,8 +120,9 @@ async def test_keys_that_cannot_be_had_are_no_refusal(scene: Scene) -> None:
     """Nothing to judge with is 503, never "wrong"; the next try comes after a short pause and works."""
     page = scene.shelf.pages.pop(URL)
     for _ in range(3):
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as caught:
             await scene.verify(ONE)
+        assert caught.value.reason == "client_keys_unavailable"
     assert scene.fetches == 1
     scene.shelf.pages[URL] = page
     scene.clock.now += SHORT_PAUSE

@@ -62,3 +62,25 @@ async def test_what_can_be_no_client_is_not_looked_for(client_id: str) -> None:
     """Nothing without end reaches the store."""
     broken = FailingStore(MemoryStore(), lambda op: True, Unavailable("store"))
     assert await Clients({}, broken).find(client_id, NOW) is None
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "a-stricter-rule": {"metadata": {**METADATA, "redirect_uris": ["javascript:alert(1)"]}},
+    "a-key-of-later": {"metadata": {**METADATA, "no_such_key": 1}},
+    "no-metadata": {"metadata": None},
+    "no-hashes": {"hashes": None},
+    "hashes-of-another-form": {"hashes": ["x"]},
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+async def test_a_record_that_breaks_a_rule_is_no_client(
+    change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an older version allowed and we do not is refused as an unknown client, and the log says which key."""
+    store = MemoryStore()
+    await save(store, **change)
+    with caplog.at_level("WARNING", "isthmus.client"):
+        assert await Clients({}, store).known("tpc_1", NOW) is None
+    assert [record.message for record in caplog.records] == ["client_record_unusable"]
+    assert "javascript" not in str(vars(caplog.records[0]))

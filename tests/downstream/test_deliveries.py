@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,14 +13,16 @@ from proxy.downstream.deliveries import (
     BACKOFF,
     LEASE,
     OF_ONE_CLIENT,
+    OF_REGISTERED,
     READ_AT_ONCE,
     Deliveries,
     Delivery,
     all_of,
     new,
 )
+from proxy.models.client import REGISTERED
 from proxy.oidc.errors import Unavailable, UpstreamError
-from proxy.store import Key
+from proxy.store import Key, Put
 from proxy.store.memory import MemoryStore
 from tests.downstream.world import NOW, Clock
 
@@ -175,3 +178,40 @@ async def test_nobody_knows_of_a_delivery_before_it_is_written(store: MemoryStor
     """An empty queue shows nothing."""
     assert await all_of(store) == ()
     assert new("app", "ada", "sid", NOW).ttl == 3600  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("change", [{"of_later": 1}, {"client_id": None, "created_at": "soon"}, {"attempts": "many"}])
+async def test_lo_13_a_notice_of_another_shape_holds_up_nobody(
+    store: MemoryStore, clock: Clock, change: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """LO-13: what another version wrote is passed over and said in the log; those behind it go out."""
+    poison, good = new("app", "ada", "sid", clock.now), new("app", "ada", "sid-2", clock.now)
+    assert isinstance(poison, Put)
+    await store.run(replace(poison, value={**poison.value, **change}), good)
+    desk = Desk(store, clock)
+    for _ in range(3):
+        await desk.work()
+    assert [one.sid for one in desk.tried] == ["sid-2"]
+    assert [one.sid for one in await all_of(store)] == ["sid-2"]
+    assert [record.message for record in caplog.records].count("delivery_unreadable") == 1
+
+
+async def test_lo_13_clients_that_registered_themselves_leave_room(store: MemoryStore, clock: Clock) -> None:
+    """LO-13: hundreds of them that hang, few notices each, hold up no client of the operator's."""
+    await store.run(*(new(f"{REGISTERED}{n}", "eve", "t", clock.now) for n in range(2 * READ_AT_ONCE)))
+    await store.run(new("webapp", "ada", "s", clock.now))
+    gate, begun = asyncio.Event(), []
+
+    async def carry(delivery: Delivery, now: float) -> str:
+        begun.append(delivery.client_id)
+        if delivery.client_id != "webapp":
+            await gate.wait()
+        return ""
+
+    queue = Deliveries(store, carry, clock)
+    for _ in range(10):
+        await queue.look()
+        await asyncio.sleep(0)
+    assert "webapp" in begun and len(begun) == OF_REGISTERED + 1 < AT_ONCE
+    gate.set()
+    await asyncio.gather(*queue._tasks)

@@ -144,3 +144,18 @@ def test_our_signature_lives_as_long_as_the_longest_token_that_carries_it() -> N
     """Keys stay published by what is configured, not by a number of ours."""
     assert Lifetimes(access_token=60, id_token=120).signed == 120
     assert Lifetimes(access_token=600, id_token=120).signed == 600
+
+
+def test_tk_22_a_grant_without_refresh_tokens_knows_none() -> None:
+    """TK-22: who knows the id of a grant (it stands in the ``jti`` of its JWTs) can make no token of it."""
+    bare = a_grant(offline=False, seed="")
+    _, made_up = rotate(bare, NOW)
+    assert not parsed(made_up).is_of(bare)
+
+
+@pytest.mark.parametrize("change", [{"scopes": None}, {"amr": 1}, {"claims": []}, {"a_field_of_later": 1}])
+def test_a_grant_of_another_shape_is_none(change: dict[str, Any]) -> None:
+    """What another version wrote is as good as absent: its tokens are not taken, and nothing breaks."""
+    whole = a_grant().as_value()
+    assert Grant.from_value({**whole, **change}) is None
+    assert Grant.from_value({name: value for name, value in whole.items() if name != "sid"}) is None

@@ -97,3 +97,15 @@ async def test_could_not_look_is_not_unknown() -> None:
     away = FailingStore(MemoryStore(), lambda op: True, Unavailable("store"))
     with pytest.raises(Unavailable):
         await InitialTokens(away).check("a.b", NOW)
+
+
+async def test_rg_01_a_token_of_another_shape_is_no_token(tokens: InitialTokens) -> None:
+    """RG-01: what another version wrote opens nothing, and hides no other in the list."""
+    old, good = [await tokens.issue(NOW, uses=1, seconds=DAY) for _ in range(2)]
+    where = token_key(old.partition(".")[0])
+    record = await tokens._store.get(where)
+    assert record is not None
+    await tokens._store.put(where, {**record.value, "of_later": 1}, DAY)
+    with pytest.raises(Refused):
+        await tokens.check(old, NOW)
+    assert [each.id for each in await tokens.all()] == [good.partition(".")[0]]

@@ -13,7 +13,7 @@ import pytest
 from proxy.downstream.authorize_endpoint import PUSHED
 from proxy.downstream.client_auth import ClientAuthenticator, present
 from proxy.downstream.client_keys import ClientKeys
-from proxy.downstream.par import UNDER_WAY, PushedRequests, pushed_key
+from proxy.downstream.par import LARGEST, UNDER_WAY, PushedRequests, pushed_key
 from proxy.downstream.request_object import RequestObjects
 from proxy.features import Answer, Caller
 from proxy.models import Client
@@ -482,3 +482,11 @@ async def test_what_is_advertised(world: World, required: bool) -> None:
         "pushed_authorization_request_endpoint": f"{ISSUER}oauth/par",
         "require_pushed_authorization_requests": required,
     }
+
+
+async def test_ds_02_what_is_kept_of_a_request_is_bounded(pushing: Pushing) -> None:
+    """DS-02: parameters we do not know may come along, but nobody fills the store with them (RFC 9126 2.3)."""
+    await pushing.push(unknown="x" * 30_000)
+    with pytest.raises(Refused) as caught:
+        await pushing.push(unknown="x" * LARGEST)
+    assert (caught.value.code, caught.value.status) == ("invalid_request", 413)

@@ -32,3 +32,9 @@ def test_a_client_that_wants_to_hear_is_noted(changes: dict[str, Any], noted: Pa
 def test_a_client_without_a_logout_address_costs_nothing() -> None:
     """The plain code flow writes no more than before."""
     assert Participants().accompany(None, WEBAPP, a_session(), NOW) == ({}, ())
+
+
+@pytest.mark.parametrize("value", [{}, {"client_id": "webapp", "of_later": 1}])
+def test_a_note_of_another_shape_is_none(value: dict[str, Any]) -> None:
+    """What another version wrote must not keep anybody from logging out."""
+    assert from_value(value) is None

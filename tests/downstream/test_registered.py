@@ -140,3 +140,20 @@ async def test_ds_14_there_is_an_end_to_clients(monkeypatch: pytest.MonkeyPatch)
 def test_ids_are_random_and_told_from_declared_ones() -> None:
     """128 random bits behind the prefix that says where the client comes from."""
     assert new_id().startswith("tpc_") and len({new_id() for _ in range(50)}) == 50 and len(new_id()) == 36
+
+
+async def test_a_record_of_another_shape_is_passed_over() -> None:
+    """One bad record hides no other, and its own client can do nothing but be removed."""
+    store = MemoryStore()
+    registry = Registry(store)
+    good, bad = made(PLAIN)[0], Registered(a_client(PLAIN, "tpc_2"), int(NOW))
+    await registry.add(good)
+    await registry.add(bad)
+    broken = {**bad.as_value(), "metadata": {"client_id": "tpc_2", "redirect_uris": ["javascript:alert(1)"]}}
+    await store.put(client_key("tpc_2"), broken, 100)
+    assert await registry.all() == (good,)
+    assert await registry.find("tpc_2") is None
+    assert await registry.remove("tpc_2")
+    lacking = {name: value for name, value in good.as_value().items() if name != "issued_at"}
+    await store.put(client_key("tpc_1"), lacking, 100)
+    assert await registry.find("tpc_1") is None

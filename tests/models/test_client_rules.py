@@ -15,6 +15,11 @@ KEY = dict(signer("client").public_jwk)
 TWO_HOSTS = ["https://a.example/cb", "https://b.example/cb"]
 
 
+def implicit(*types: str) -> dict[str, Any]:
+    """A client with these response types."""
+    return {"grant_types": ["authorization_code", "implicit"], "response_types": list(types)}
+
+
 def faults(*, has_secret: bool = True, **changes: Any) -> list[str]:
     """The keys at fault."""
     client = Client.model_validate({**GOOD, **changes})
@@ -45,8 +50,16 @@ def faults(*, has_secret: bool = True, **changes: Any) -> list[str]:
         ({"introspection_signed_response_alg": "ES256"}, ["introspection_signed_response_alg"]),
         ({"jwks": {"keys": []}}, ["jwks"]),
         ({"jwks": {"keys": [KEY]}}, []),
+        ({"jwks": {"keys": [{**KEY, "use": "enc"}]}}, []),
+        ({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{**KEY, "use": "enc"}]}}, ["jwks"]),
+        ({"require_signed_request_object": True, "jwks": {"keys": [{**KEY, "use": "enc"}]}}, ["jwks"]),
         ({"jwks": {"keys": [{**KEY, "d": "AQAB"}]}}, ["jwks"]),
         ({"jwks": {"keys": [{**KEY, "x5u": "https://app.example/cert"}]}}, ["jwks"]),
+        ({"dpop_bound_access_tokens": True}, []),
+        ({"dpop_bound_access_tokens": True, **implicit("code", "id_token")}, []),
+        ({"dpop_bound_access_tokens": True, **implicit("code", "code token")}, ["response_types"]),
+        ({"dpop_bound_access_tokens": True, **implicit("id_token token")}, ["response_types"]),
+        (implicit("code token"), []),
         ({"subject_type": "pairwise"}, []),
         ({"subject_type": "pairwise", "redirect_uris": TWO_HOSTS}, ["sector_identifier_uri"]),
     ],

@@ -214,6 +214,8 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "e-1": ({**ONE, "e": b64(b"\x01")}, "exponent"),
     "e-3": ({**ONE, "e": b64(SMALL)}, "exponent"),
     "e-even": ({**ONE, "e": b64(b"\x01\x00\x00")}, "exponent"),
+    "e-as-long-as-n": (rsa_jwk(3072, b"\x01" * 384), "exponent"),
+    "e-of-33-bits": (rsa_jwk(2048, b"\x01\x00\x00\x00\x01"), "exponent"),
     "off-the-curve": ({**P256, "y": P256["x"]}, "curve"),
     "short-point": ({**P256, "x": P256["x"][:-4]}, "curve"),
     "short-ed25519": ({**ED, "x": ED["x"][:-4]}, "Ed25519"),

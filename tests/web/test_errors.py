@@ -56,3 +56,9 @@ def test_an_error_may_bring_headers() -> None:
     """RFC 9449 8: what the client needs for its next try comes with the refusal; other errors bring none."""
     told = outcome(Refused("use_dpop_nonce", "x", headers={"DPoP-Nonce": "n"}))
     assert told.headers == {"DPoP-Nonce": "n"} and outcome(Refused("invalid_grant", "x")).headers == {}
+
+
+def test_the_log_says_what_did_not_answer() -> None:
+    """A client's keys that cannot be had are no failing store: whoever reads the log must look in the right place."""
+    assert outcome(Unavailable("redis")).reason == "store_unavailable"
+    assert outcome(Unavailable("keys", reason="client_keys_unavailable")).reason == "client_keys_unavailable"
