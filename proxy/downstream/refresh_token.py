@@ -103,5 +103,6 @@ def narrowed(granted: tuple[str, ...], asked: str | None) -> tuple[str, ...]:
 
 
 def invalid_refresh(reason: str) -> Refused:
-    """One text for every reason; the reason itself goes to the log alone."""
-    return Refused("invalid_grant", "the refresh token is unknown, expired, used or revoked", reason=reason)
+    """One text for every reason; the reason itself goes to the log alone. auth0-spa-js knows by its first words that a
+    frame may help."""
+    return Refused("invalid_grant", "invalid refresh token: unknown, expired, used or revoked", reason=reason)

@@ -304,3 +304,9 @@ async def test_a_store_that_fails_gives_no_tokens(world: World, fails: Callable[
 async def test_a_missing_token_is_an_invalid_request(world: World) -> None:
     """RFC 6749 5.2: a parameter that is missing is not a grant that is bad."""
     await refused(world.refresh(""), "invalid_request")
+
+
+async def test_the_words_that_sdks_look_for(world: World) -> None:
+    """auth0-spa-js goes on with a frame when the description holds "invalid refresh token", and only then."""
+    with pytest.raises(Refused, match="invalid refresh token"):
+        await world.refresh("made-up")

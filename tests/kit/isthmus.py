@@ -17,10 +17,10 @@ import aiohttp
 from aiohttp import web
 
 from proxy import app, settings
-from proxy.downstream.keys import FOREVER, RING
+from proxy.downstream.key_record import FOREVER, PLACES
 from proxy.lab.listen import listen, port_of
 from proxy.settings import Settings
-from proxy.store import Store
+from proxy.store import Add, Get, Store
 from proxy.web import runner
 from tests.kit.authlib_app import AuthlibApp
 from tests.kit.valkey import free_port
@@ -28,7 +28,7 @@ from tests.kit.valkey import free_port
 OWN_SECRET = "what the Isthmus of the tests encrypts with, 32 bytes or more"
 CLIENT_SECRET = "what a tenant knows Isthmus by, made up for the tests"
 Table = Mapping[str, Any]
-KEPT: list[Table] = []
+KEPT: dict[str, Table] = {}
 
 
 @dataclass
@@ -103,17 +103,19 @@ def referring(value: Any, environ: dict[str, str]) -> Any:
     return found
 
 
-async def lend_keys(store: Store) -> None:
-    """Give a new node the signing keys that an earlier test made: making RSA keys costs more than a login."""
-    if KEPT:
-        await store.add(RING, KEPT[0], FOREVER)
+async def lend_keys(store: Store, algorithms: Sequence[str]) -> None:
+    """Give a new node the signing keys that an earlier test made: making RSA keys costs more than a login. All of
+    ``algorithms`` or none: an algorithm that comes later does not sign at once."""
+    if set(algorithms) <= KEPT.keys():
+        await store.run(*(Add(PLACES[alg], KEPT[alg], FOREVER) for alg in algorithms))
 
 
 async def borrow_keys(store: Store) -> None:
-    """Keep the first keys made."""
-    record = await store.get(RING)
-    if record is not None and not KEPT:
-        KEPT.append(record.value)
+    """Keep the first keys made, by algorithm."""
+    records = await store.run(*map(Get, PLACES.values()))
+    for alg, record in zip(PLACES, records, strict=True):
+        if record is not None:
+            KEPT.setdefault(alg, record.value)
 
 
 def configure(directory: Path, issuer: str, port: int, tables: Mapping[str, Any]) -> tuple[Path, dict[str, str]]:
@@ -142,7 +144,7 @@ async def isthmus(
         issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
         file, environ = configure(directory, issuer, port_of(sock), tables)
         loaded = settings.load(file, environ)
-        await lend_keys(store)
+        await lend_keys(store, loaded.keys.algorithms)
         site = await app.build(loaded, store, settings.own_secrets(loaded))
         async with runner.serve(site, runner.Serving(issuer), sock):
             await site[app.KEYS].load(time.time())  # without keys it is not ready

@@ -122,7 +122,7 @@ async def whole(directory: Path, server: Valkey, channel: str = "back_channel", 
             file, environ = configure(directory, issuer, port_of(sock), tables)
             loaded, log = settings.load(file, environ), directory / "node.log"
             store = RedisStore(f"redis://127.0.0.1:{way.port}/0", Seal([OWN_SECRET.encode()]))
-            await lend_keys(store)
+            await lend_keys(store, loaded.keys.algorithms)
             site = await app.build(loaded, store, settings.own_secrets(loaded))
             outside = doors(Health(store.ping, lambda: can_sign(site)), "/", Proxies(()))
             with log.open("w") as stream:
