@@ -1,7 +1,8 @@
 """Which variants the certification plans run a module with.
 
 Basic, Implicit and Hybrid, each again with ``response_mode=form_post``; clients register themselves. ``also_static``
-adds the client of the file, where that makes a difference. ``dynamic`` is the variant of the Dynamic plan.
+adds the client of the file, where that makes a difference. ``dynamic`` are variants of the Dynamic plan, which leaves
+the response type open.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def of(types: tuple[str, ...], *, also_static: bool = False, auth: str = "client
     return pytest.mark.parametrize("variant", variants(types, also_static=also_static, auth=auth), ids=str)
 
 
-dynamic = pytest.mark.parametrize("variant", [Variant(auth="private_key_jwt")], ids=str)
+dynamic = pytest.mark.parametrize(
+    "variant", [Variant(kind, auth="private_key_jwt") for kind in ("code", "code id_token")], ids=str
+)
 basic = pytest.mark.parametrize("variant", [Variant()], ids=str)
 every_type = pytest.mark.parametrize("variant", [Variant(kind) for kind in EVERY], ids=str)
