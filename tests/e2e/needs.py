@@ -5,14 +5,18 @@ python tests/e2e/needs.py
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OLDEST_NODE = 20
+NODE = "20.19 or 22.12, or newer"
+"""Since then a package of the old kind may load one of the new kind, as express-openid-connect does."""
+MODULES = ("playwright", "axe_playwright_python", "authlib", "auth0")
 
 
 def chromium() -> str:
@@ -27,23 +31,36 @@ def node() -> str:
     """Nothing, or why Node cannot be used."""
     path = shutil.which("node")
     if not path:
-        return f"Node {OLDEST_NODE} or newer, with npm: apt-get install nodejs npm"
+        return f"Node {NODE}, with npm: apt-get install nodejs npm"
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
-        return f"Node {OLDEST_NODE} or newer: {path} is {version}"
-    return ""
+    major, minor = map(int, version.removeprefix("v").split(".")[:2])
+    if (major == 20 and minor >= 19) or (major, minor) >= (22, 12):
+        return ""
+    return f"Node {NODE}: {path} is {version}"
 
 
 def packages() -> str:
-    """Nothing, or why the npm packages are not here."""
-    if (ROOT / "node_modules" / "oidc-provider" / "package.json").exists():
-        return ""
-    return "npm packages: npm ci"
+    """Nothing, or which npm packages are not here in the version that package.json pins."""
+    pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    lacking = [name for name, version in pinned.items() if installed(name) != version]
+    return f"npm packages: npm ci ({', '.join(lacking)})" if lacking else ""
+
+
+def installed(name: str) -> str:
+    """The version of an npm package that is here, or empty."""
+    file = ROOT / "node_modules" / name / "package.json"
+    return str(json.loads(file.read_text())["version"]) if file.exists() else ""
+
+
+def modules() -> str:
+    """Nothing, or which Python packages are not here."""
+    lacking = [name for name in MODULES if find_spec(name) is None]
+    return f"Python packages: make install ({', '.join(lacking)})" if lacking else ""
 
 
 def missing() -> list[str]:
     """What is missing, a line each, in the order in which to get it."""
-    return [what for what in (chromium(), node(), packages()) if what]
+    return [what for what in (modules(), chromium(), node(), packages()) if what]
 
 
 def main() -> int:
