@@ -34,6 +34,9 @@ from proxy.downstream.clients import Clients
 from proxy.downstream.consent import Consent
 from proxy.downstream.consents import Consents
 from proxy.downstream.deliveries import Deliveries
+from proxy.downstream.device import DeviceCode
+from proxy.downstream.device_codes import DeviceCodes
+from proxy.downstream.device_page import Activation
 from proxy.downstream.dpop import Proofs
 from proxy.downstream.front_channel import FrontChannel
 from proxy.downstream.frontchannel_logout import FrontChannelLogout
@@ -165,7 +168,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         settings.session.management,
         logout,
     )
-    redeemers = (code, refresh, ClientCredentials(store, tokens), *token_exchange(parts))
+    redeemers = (code, refresh, ClientCredentials(store, tokens), *devices(parts, code), *token_exchange(parts))
     grants: dict[str, Redeem] = {kind: redeem for one in redeemers for kind, redeem in one.grants().items()}
     switched_on: tuple[Feature, ...] = (
         authorize,
@@ -179,6 +182,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         login,
         arrival,
         Consent(issuer, store, clients, Consents(store), authorize, parts.form_key),
+        *activation(parts, authorize),
         PushedRequests(issuer, store, authorize, settings.tokens.pushed_request, parts.proofs),
         ThirdPartyLogin(issuer, clients),
         *registration(parts),
@@ -211,6 +215,24 @@ def token_exchange(parts: Parts) -> tuple[Feature, ...]:
         return ()
     find = UpstreamTokens(parts.store).find
     return (TokenExchange(parts.store, parts.access_tokens, parts.lifetimes, connections, find),)
+
+
+def devices(parts: Parts, code: AuthorizationCode) -> tuple[Feature, ...]:
+    """The device flow for devices, unless it is switched off."""
+    seconds = parts.settings.tokens.device_code
+    often = Throttle(burst=100, seconds=1, told="too many device codes for this client and address")
+    if not seconds:
+        return ()
+    return (DeviceCode(parts.issuer, DeviceCodes(parts.store), code, seconds, often.spend),)
+
+
+def activation(parts: Parts, authorize: Authorize) -> tuple[Feature, ...]:
+    """The device flow for people, unless it is switched off."""
+    if not parts.settings.tokens.device_code:
+        return ()
+    guesses = Throttle(burst=10, seconds=6, told="too many wrong codes from this address; wait a minute")
+    codes = DeviceCodes(parts.store)
+    return (Activation(parts.issuer, parts.store, codes, parts.clients, authorize, parts.form_key, guesses),)
 
 
 def registration(parts: Parts) -> tuple[Feature, ...]:

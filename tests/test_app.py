@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from proxy.lab.page import Reader, directive, submits_itself
-from proxy.models.client import RESPONSE_TYPES
+from proxy.models.client import DEVICE_CODE, RESPONSE_TYPES
 from proxy.store.memory import MemoryStore
 from tests.kit.isthmus import connection, isthmus
 
@@ -27,6 +27,7 @@ ENDPOINTS = {
     "introspection_endpoint",
     "revocation_endpoint",
     "pushed_authorization_request_endpoint",
+    "device_authorization_endpoint",
     "jwks_uri",
     "end_session_endpoint",
 }
@@ -60,6 +61,7 @@ async def test_discovery_names_exactly_what_works(tmp_path: Path) -> None:
         "implicit",
         "refresh_token",
         "client_credentials",
+        DEVICE_CODE,
     }
     assert document["response_types_supported"] == list(RESPONSE_TYPES)
     assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}

@@ -18,7 +18,7 @@ from proxy.bridge import upstream_tokens
 from proxy.bridge.logout import Logout
 from proxy.bridge.session import Sessions, Ticket
 from proxy.bridge.subject import user_id
-from proxy.downstream.authorize import AuthorizeRequest, check_redirect_uri
+from proxy.downstream.authorize import AuthorizeRequest, check_stored
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.clients import Clients
 from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
@@ -106,7 +106,7 @@ class Arrival(Feature):
         own = f"/{connection.name}" if connection.options.own_callback else ""
         if request.path != f"{urlsplit(self.issuer).path}login/callback{own}":
             raise Shown("invalid_request", "this answer came to another connection's address", reason="wrong_callback")
-        check_redirect_uri(trip.request, client)
+        check_stored(trip.request, client)
         return client, connection
 
     async def _failed(

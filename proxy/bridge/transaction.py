@@ -18,7 +18,6 @@ from typing import Any
 
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.models import Session, Transaction, Wishes
-from proxy.oidc.urls import with_params
 from proxy.store import Key, Op, Put, key
 
 LIFETIME = 600
@@ -100,4 +99,4 @@ def from_value(value: Mapping[str, Any]) -> Transaction:
 
 def start_again(issuer: str, transaction: Transaction) -> str:
     """The address of ours that begins the same login anew."""
-    return with_params(f"{issuer}authorize", AuthorizeRequest.from_value(transaction.request).as_params())
+    return AuthorizeRequest.from_value(transaction.request).address(issuer)

@@ -18,7 +18,10 @@ from proxy.models import Client
 from proxy.models.client import response_type
 from proxy.oidc.errors import Shown
 from proxy.oidc.params import words
+from proxy.oidc.urls import with_params
 
+ACTIVATE = "activate"
+"""Where a person types the code that a device shows."""
 LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,8}")  # RFC 5646 2.1, as far as we need it
 LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:/[^#]*)?)")  # RFC 8252 7.3
 
@@ -29,7 +32,8 @@ class AuthorizeRequest:
 
     ``claims`` are those asked for by name, at ``id_token`` and ``userinfo``; ``essential_acr`` says that ``acr_values``
     must be met. ``subject`` is whom the client means, ``jkt`` the key its code is bound to (RFC 9449 10), ``pushed``
-    the reference of a pushed request, ``trip`` the login that ends with its answer.
+    the reference of a pushed request, ``trip`` the login that ends with its answer. ``device`` is the code that a
+    person typed for a device (RFC 8628): the answer then goes there, and to no redirect URI.
     """
 
     client_id: str
@@ -54,6 +58,7 @@ class AuthorizeRequest:
     jkt: str = ""
     pushed: str = ""
     trip: str = ""
+    device: str = ""
 
     def as_value(self) -> Mapping[str, Any]:
         """As plain values, for a stored record."""
@@ -85,6 +90,13 @@ class AuthorizeRequest:
             **pkce_params,
         }
         return {name: value for name, value in asked.items() if value}
+
+    def address(self, issuer: str) -> str:
+        """Where a browser begins with the same again."""
+        if self.device:
+            asked = {"user_code": self.device, "prompt": " ".join(self.prompt)}
+            return with_params(f"{issuer}{ACTIVATE}", {name: value for name, value in asked.items() if value})
+        return with_params(f"{issuer}authorize", self.as_params())
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> AuthorizeRequest:
@@ -126,6 +138,13 @@ def _loopback_match(uri: str, registered: tuple[str, ...]) -> bool:
         return False
     known = (LOOPBACK_URI.fullmatch(one) for one in registered)
     return any(one is not None and (one[1], one[3]) == (asked[1], asked[3]) for one in known)
+
+
+def check_stored(value: Mapping[str, Any], client: Client) -> None:
+    """Whether the answer to a request that we kept may still go where it was to go. Only for what was checked before it
+    was stored: in a request of a browser ``device`` means nothing. Raises ``Shown``."""
+    if not value.get("device"):
+        check_redirect_uri(value, client)
 
 
 # --- everything else: errors are told to the client ---

@@ -15,11 +15,11 @@ from proxy.downstream.id_token_hint import check_hint
 from proxy.downstream.keys import KeyRing
 from proxy.downstream.next_step import Step, next_step
 from proxy.downstream.subjects import Subjects
-from proxy.features import Answer, Caller, Doors, Endpoint, Feature, Request, Respond
+from proxy.features import Answer, Caller, Doors, Endpoint, Feature, Request, Respond, Response
 from proxy.models import Client, Connection, Session
 from proxy.models.client import STANDARD_SCOPES
 from proxy.models.connection import serves
-from proxy.oidc.errors import Refused
+from proxy.oidc.errors import Refused, Shown
 from proxy.store import Op, Store
 
 LogIn = Callable[[Request, AuthorizeRequest, Client, Session | None], Awaitable[Answer]]
@@ -84,7 +84,7 @@ class Authorize(Feature):
                 asked = replace(asked, pushed=request.params["request_uri"])
             elif client.require_pushed_authorization_requests or self.shore.require_pushed:  # RFC 9126 5, 6
                 raise Refused("invalid_request", "the application must push its requests", reason="not_pushed")
-            return await self._answer(request, asked, client)
+            return await self.pursue(request, asked, client)
         except Refused as error:
             target = check_redirect_uri(params, client)  # no error goes to an address that was not checked
             return send_error(target, mode_of(params, client), params.get("state", ""), error, self.shore.issuer)
@@ -102,7 +102,8 @@ class Authorize(Feature):
         hint = check_hint(params.get("id_token_hint", ""), client, self.shore.keys, self.shore.issuer, now)
         return replace(asked, subject=hint.subject) if hint.client_id == client.client_id else asked
 
-    async def _answer(self, request: Request, asked: AuthorizeRequest, client: Client) -> Answer:
+    async def pursue(self, request: Request, asked: AuthorizeRequest, client: Client) -> Answer:
+        """What follows a checked request: its answer, or the way to a login. Raises ``Shown``, ``Refused``."""
         session = await request.session() if request.session else None
         usable = session if session and self._opens(session, asked, client) else None
         step = next_step(asked, usable, request.now, acr_offered=self.shore.acr_values)
@@ -145,13 +146,25 @@ class Authorize(Feature):
         """The answer with ``state`` and ``iss`` (RFC 6749 4.1.2, RFC 9207 2), and what must be written for it to count:
         nothing stands between any more."""
         fields, writes = self.respond[asked.response_type](asked, client, session, now)
+        more, also = self.along(asked, client, session, now)
+        state = {"state": asked.state} if asked.state else {}
+        answer = send(asked.redirect_uri, asked.response_mode, {**fields, **more, **state, "iss": self.shore.issuer})
+        return replace(answer, browser_state=session.browser_state), (*writes, *also)
+
+    def along(self, asked: AuthorizeRequest, client: Client, session: Session, now: float) -> Response:
+        """What goes along with an answer, whatever carries it, and what must be written with it."""
+        fields: dict[str, str] = {}
+        writes: tuple[Op, ...] = ()
         for feature in self.doors.accompany:
             more, also = feature.accompany(asked, client, session, now)
             fields, writes = {**fields, **more}, (*writes, *also)
-        state = {"state": asked.state} if asked.state else {}
-        answer = send(asked.redirect_uri, asked.response_mode, {**fields, **state, "iss": self.shore.issuer})
-        return replace(answer, browser_state=session.browser_state), writes
+        return fields, writes
 
     def refuse(self, asked: AuthorizeRequest, error: Refused) -> Answer:
-        """Tell the client of a checked request why it gets no answer."""
+        """Tell the client of a checked request why it gets no answer. A device hears nothing yet: the person is shown
+        why (raises ``Shown``), and may try again while the code lives."""
+        if asked.device:
+            shown = Shown(error.code, error.description, reason=error.reason)
+            shown.about, shown.again = error.about, asked.address(self.shore.issuer)
+            raise shown
         return send_error(asked.redirect_uri, asked.response_mode, asked.state, error, self.shore.issuer)

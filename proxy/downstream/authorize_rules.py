@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from proxy.models import Client
-from proxy.models.client import RESPONSE_TYPES, response_type
+from proxy.models.client import DEVICE_CODE, RESPONSE_TYPES, response_type
 from proxy.oidc import pkce
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
@@ -138,6 +138,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+ABOUT_SCOPE: tuple[Rule, ...] = (_bounded, _legal_scope, _granted_audience)
+"""The rules that hold where no browser brings the request, too."""
+
+
 def modes_of(params: Mapping[str, str], client: Client) -> tuple[str, ...]:
     """The response modes that are open to a request; the first is the default. A code is read from a fragment by apps
     in the browser alone, and a message goes only to pages the operator listed (``web_origins``)."""
@@ -160,7 +164,22 @@ def audiences_of(params: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*words(params.get("audience", "")), *words(params.get("resource", "")))))
 
 
+def check_device_allowed(audiences: tuple[str, ...], client: Client) -> None:
+    """Whether a device of the client may still have what it asked for (RFC 8628), asked again when it is about to get
+    it. Raises ``Refused``."""
+    if DEVICE_CODE not in client.grant_types:
+        raise Refused("unauthorized_client", "the application may not use the device flow any more")
+    if any(client.api(one) is None for one in audiences):
+        raise Refused("invalid_target", "the application has no grant for this audience any more")
+
+
 def check_rules(params: Mapping[str, str], client: Client) -> None:
     """Every rule in turn. Raises ``Refused`` at the first that is broken."""
     for rule in RULES:
+        rule(params, client)
+
+
+def check_scope(params: Mapping[str, str], client: Client) -> None:
+    """The rules about scopes and APIs alone. Raises ``Refused`` at the first that is broken."""
+    for rule in ABOUT_SCOPE:
         rule(params, client)

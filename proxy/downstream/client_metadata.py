@@ -17,7 +17,14 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from proxy.models import Client
-from proxy.models.client import FEDERATED_TOKEN, GRANT_TYPES, STANDARD_SCOPES, TOKEN_EXCHANGE, WITH_SECRET
+from proxy.models.client import (
+    DEVICE_CODE,
+    FEDERATED_TOKEN,
+    GRANT_TYPES,
+    STANDARD_SCOPES,
+    TOKEN_EXCHANGE,
+    WITH_SECRET,
+)
 from proxy.models.client_rules import ID_TOKEN_MAC, Fault, inconsistencies
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import printable
@@ -41,6 +48,7 @@ ISSUED = (
 SELF_SERVICE = frozenset(GRANT_TYPES) - {"client_credentials", TOKEN_EXCHANGE, FEDERATED_TOKEN}
 """The grant types that a client may have without the operator's word: each needs a person's login."""
 BY_BROWSER = frozenset(("authorization_code", "implicit"))
+REFRESHABLE = frozenset(("authorization_code", DEVICE_CODE))
 ADDRESSES = (
     "client_uri",
     "logo_uri",
@@ -141,10 +149,10 @@ def _redirects_first(error: Refused) -> bool:
 
 
 def _with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not said. A client with codes may have refresh tokens, too: whether it gets one is a matter of
-    ``offline_access``, and of the person's consent."""
+    """What is not said. A client with codes, or devices, may have refresh tokens, too: whether it gets one is a matter
+    of ``offline_access``, and of the person's consent."""
     grants = values.get("grant_types", ["authorization_code"])
-    if isinstance(grants, list) and "authorization_code" in grants and "refresh_token" not in grants:
+    if isinstance(grants, list) and REFRESHABLE & set(map(str, grants)) and "refresh_token" not in grants:
         grants = [*grants, "refresh_token"]
     answers = ["code"] if not isinstance(grants, list) or BY_BROWSER & set(map(str, grants)) else []
     return {

@@ -6,8 +6,6 @@ allowed is what was shown, never what a form says. First-party clients, those of
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +13,16 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from proxy.downstream.answers import IN_A_POPUP
-from proxy.downstream.authorize import AuthorizeRequest, check_redirect_uri
+from proxy.downstream.authorize import AuthorizeRequest, check_stored
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.clients import Clients
 from proxy.downstream.consents import Consents, things
+from proxy.downstream.device_codes import DeviceCodes
+from proxy.downstream.forms import check_form, form_token
 from proxy.features import Answer, Caller, Endpoint, Feature, Pause, Request
 from proxy.models import Client, Session
 from proxy.oidc.errors import Refused, Shown
-from proxy.oidc.urls import origin, with_params
+from proxy.oidc.urls import origin
 from proxy.store import Key, Put, Store, Taken, key
 
 WAITS = 600
@@ -115,7 +115,7 @@ class Consent(Feature):
     # --- what the person chose ---
 
     async def _decided(self, request: Request, id: str, session: Session) -> Answer:
-        self._check_form(request, id, session)
+        check_form(request, self._form_token(id, session), self.issuer)
         choice = request.params.get("choice", "")
         if choice not in ("allow", "deny"):
             raise Shown("invalid_request", "choose to allow or to deny")
@@ -126,11 +126,18 @@ class Consent(Feature):
         client = await self._client(waiting, request.now)
         try:
             if choice == "deny":
-                raise Refused("access_denied", "the person did not allow this")
+                return await self._denied(waiting, client, request.now)
             return await self._allowed(waiting, client, session, request.now)
         except Refused as error:
             error.about = {"client_id": client.client_id}
             return self.authorize.refuse(waiting.request, error)
+
+    async def _denied(self, waiting: Waiting, client: Client, now: float) -> Answer:
+        """A device has no address to be told at: it hears when it asks."""
+        if not waiting.request.device:
+            raise Refused("access_denied", "the person did not allow this")
+        await DeviceCodes(self.store).deny(waiting.request.device, now)
+        return Answer(page="activate_done.html", values={"client": client.label, "allowed": False})
 
     async def _allowed(self, waiting: Waiting, client: Client, session: Session, now: float) -> Answer:
         """The consent is kept first; then the request is answered as if it had been there all along, with whatever
@@ -147,22 +154,11 @@ class Consent(Feature):
         client = await self.clients.find(waiting.request.client_id, now)
         if client is None:
             raise Shown("invalid_request", "the application is no longer registered", reason="unknown_client")
-        check_redirect_uri({"redirect_uri": waiting.request.redirect_uri}, client)
+        check_stored(waiting.request.as_value(), client)
         return client
 
-    def _check_form(self, request: Request, id: str, session: Session) -> None:
-        """The form is ours, of this session and this request, and comes from our own page. Raises ``Shown``."""
-        given = request.params.get("form_token", "")
-        if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._form_token(id, session).encode()):
-            raise Shown("access_denied", "this form belongs to another session", reason="form_token", status=403)
-        # Pages without a referrer post with the origin "null" (Fetch 3.1); so says ours.
-        elsewhere = request.headers.get("Origin", "null") not in ("null", origin(self.issuer))
-        if elsewhere or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            raise Shown("access_denied", "this form was sent by another site", reason="cross_site", status=403)
-
     def _form_token(self, id: str, session: Session) -> str:
-        text = f"consent {session.sid} {id}".encode("utf-8", "surrogatepass")
-        return hmac.new(self.form_key, text, hashlib.sha256).hexdigest()
+        return form_token(self.form_key, "consent", session.sid, id)
 
     # --- what the person sees ---
 
@@ -186,7 +182,7 @@ class Consent(Feature):
         if asked.pushed:
             return ""
         prompt = (*(word for word in asked.prompt if word not in ("login", "select_account")), "select_account")
-        return with_params(f"{self.issuer}authorize", replace(asked, prompt=prompt).as_params())
+        return replace(asked, prompt=prompt).address(self.issuer)
 
 
 def destination(redirect_uri: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from proxy.models import checks
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 FEDERATED_TOKEN = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 GRANT_TYPES = (
@@ -21,6 +22,7 @@ GRANT_TYPES = (
     "implicit",
     "refresh_token",
     "client_credentials",
+    DEVICE_CODE,
     TOKEN_EXCHANGE,
     FEDERATED_TOKEN,
 )

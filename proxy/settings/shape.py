@@ -122,6 +122,7 @@ class Tokens(Table):
     refresh_reuse_window: int = Field(default=10, ge=0, le=60)
     code: int = Field(default=60, ge=1, le=60)
     pushed_request: int = Field(default=60, ge=5, le=600)
+    device_code: int = Field(default=900, ge=0, le=HOUR)
     dpop_nonce: bool = True
 
     @field_validator("refresh_idle")
@@ -130,6 +131,13 @@ class Tokens(Table):
         if idle > info.data.get("refresh_absolute", idle):
             raise ValueError("must not be more than tokens.refresh_absolute")
         return idle
+
+    @field_validator("device_code")
+    @classmethod
+    def _time_to_type(cls, seconds: int) -> int:
+        if 0 < seconds < 60:
+            raise ValueError("must be 60 or more, time to log in; or 0, which switches the device flow off")
+        return seconds
 
 
 class Keys(Table):

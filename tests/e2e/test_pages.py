@@ -5,7 +5,7 @@ Screenshots go to ``tests/e2e/shots``, to be looked at.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -69,10 +69,9 @@ async def shown(tmp_path: Path, stores: Stores) -> AsyncIterator[Shown]:
 PAGES = ("login", "unknown_address", "error", "tenant_error", "logout")
 
 
-@pytest.mark.parametrize("name", PAGES)
-async def test_pages_look_right_everywhere(name: str, shown: Shown, chromium: Chromium) -> None:
-    """In every size and scheme: axe finds nothing, nothing is wider than the window, the page breaks no rule of its own
-    policy; and a picture is taken."""
+async def look(chromium: Chromium, name: str, show: Callable[[Page], Awaitable[None]]) -> None:
+    """Bring a page up in every size and scheme: axe finds nothing, nothing is wider than the window, the page breaks no
+    rule of its own policy; and a picture is taken."""
     SHOTS.mkdir(exist_ok=True)
     for size, (width, height) in SIZES.items():
         for scheme in SCHEMES:
@@ -82,7 +81,7 @@ async def test_pages_look_right_everywhere(name: str, shown: Shown, chromium: Ch
             page = await context.new_page()
             complaints: list[str] = []
             page.on("console", lambda message, found=complaints: found.append(message.text))
-            await shown.show(page, name)
+            await show(page)
             await page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert [text for text in complaints if "Content Security Policy" in text] == []
@@ -91,10 +90,16 @@ async def test_pages_look_right_everywhere(name: str, shown: Shown, chromium: Ch
                 viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True
             )
             page = await context.new_page()
-            await shown.show(page, name)
+            await show(page)
             found = await Axe().run(page)
             assert found.violations_count == 0, found.generate_report()
             await context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_pages_look_right_everywhere(name: str, shown: Shown, chromium: Chromium) -> None:
+    """In every size and scheme, by eye, by axe and by their own policy."""
+    await look(chromium, name, lambda page: shown.show(page, name))
 
 
 async def test_the_login_page_by_keyboard(shown: Shown, chromium: Chromium) -> None:
