@@ -198,10 +198,10 @@ def _beyond(client: Client, current: Client | None) -> Iterator[Fault]:
 
 def _inner(client: Client) -> Iterator[Fault]:
     """No address of a private network: who registers here does not own what is there."""
-    for name in DESTINATIONS:
-        for uri in getattr(client, name):
-            if _is_inner(urlsplit(uri).hostname or ""):
-                yield name, "holds an address of a private network"
+    many = ((name, uri) for name in (*DESTINATIONS, "request_uris") for uri in getattr(client, name))
+    for name, uri in (*many, *((name, getattr(client, name)) for name in ADDRESSES)):
+        if _is_inner(urlsplit(uri).hostname or ""):
+            yield name, "holds an address of a private network"
 
 
 def _is_inner(host: str) -> bool:

@@ -24,6 +24,8 @@ NEVER = tuple(
     map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "::ffff:169.254.0.0/112", "224.0.0.0/4", "ff00::/8"))
 )
 
+LONGEST_HOST = 253
+
 _URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
@@ -159,6 +161,8 @@ def _check_authority(parts: SplitResult) -> None:
     # The whole authority reaches a content security policy as an origin: what follows a bracket would be read there.
     if not host or not (_HOST.fullmatch(host) or _BRACKETED.fullmatch(parts.netloc)) or ".." in host:
         raise ValueError('must have a host, like "https://app.example/"')
+    if len(host) > LONGEST_HOST:
+        raise ValueError(f"has a host of more than {LONGEST_HOST} characters")
     if re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)", host.rstrip(".").rpartition(".")[2]):
         _check_dotted(host)
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.models.client import SIGNED_WITH_A_KEY, SIGNED_WITH_THE_SECRET, WITH_SECRET, Client
+from proxy.oidc.jose import SHORTEST_SECRET
 from proxy.oidc.keys import check_client_jwks
 
 ID_TOKEN_MAC = "HS256"
@@ -20,6 +21,7 @@ def inconsistencies(client: Client, *, has_secret: bool, algorithms: Collection[
     """Every rule that ``client`` breaks. ``algorithms`` are those that we sign with."""
     yield from _redirects(client)
     yield from _authentication(client, has_secret)
+    yield from _secrets(client)
     yield from _keys(client)
     yield from _signatures(client, algorithms, has_secret)
     yield from _subjects(client)
@@ -39,6 +41,15 @@ def _authentication(client: Client, has_secret: bool) -> Iterator[Fault]:
     fitting = {"private_key_jwt": SIGNED_WITH_A_KEY, "client_secret_jwt": SIGNED_WITH_THE_SECRET}.get(method or "", ())
     if alg and alg not in fitting:
         yield "token_endpoint_auth_signing_alg", f"must fit the authentication method: {', '.join(fitting) or 'none'}"
+
+
+def _secrets(client: Client) -> Iterator[Fault]:
+    if client.token_endpoint_auth_method != "client_secret_jwt" and client.id_token_signed_response_alg != ID_TOKEN_MAC:
+        return
+    for name in ("client_secret", "client_secret_previous"):
+        secret = getattr(client, name)
+        if secret is not None and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
+            yield name, f"must have at least {SHORTEST_SECRET} bytes, since signatures are made with it"
 
 
 def _keys(client: Client) -> Iterator[Fault]:

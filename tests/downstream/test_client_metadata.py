@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.downstream.client_metadata import House, as_metadata, needs_readable_secret, needs_secret, read
+from proxy.downstream.client_metadata import ADDRESSES, House, as_metadata, needs_readable_secret, needs_secret, read
 from proxy.downstream.client_metadata import read_operators as by_operator
 from proxy.models import Client
 from proxy.models.client import STANDARD_SCOPES
@@ -90,6 +90,15 @@ def test_rg_02_rg_06_hostile_redirect_uris(register: Read, uris: Any) -> None:
 def test_rg_03_rg_06_script_in_display_links(register: Read, name: str, uri: str) -> None:
     """RG-03, RG-06: what a page links to, and where it sends a person, is https."""
     assert refusal(register, **{name: uri}) == ("invalid_client_metadata", name)
+
+
+@both
+@pytest.mark.parametrize("uri", ["https://10.0.0.1/x", "https://[fd00::1]/x", "https://169.254.169.254/x"])
+@pytest.mark.parametrize("name", [*ADDRESSES, "request_uris"])
+def test_rg_02_rg_06_no_address_of_a_private_network(register: Read, name: str, uri: str) -> None:
+    """RG-02, RG-06, LO-13: neither we nor a person's browser is sent to what the client cannot own, by no key."""
+    value = [uri] if name == "request_uris" else uri
+    assert refusal(register, **{name: value}) == ("invalid_client_metadata", name)
 
 
 @both

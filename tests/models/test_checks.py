@@ -41,6 +41,7 @@ HOSTILE = [
     "https://",
     "https://[::1",
     "https://[::1];script-src-elem/",
+    f"https://{'a.' * 126}aa/",
     "https://[::1]x;frame-ancestors/",
     "https://[::1%25;x]/",
     "https://[v1.a;b]/",

@@ -84,3 +84,17 @@ def test_a_mac_needs_a_secret_whatever_the_client_authenticates_with() -> None:
     assert faults(has_secret=False, **by_key) == []
     assert faults(has_secret=False, **by_key, id_token_signed_response_alg="HS256") == ["id_token_signed_response_alg"]
     assert faults(has_secret=True, **by_key, id_token_signed_response_alg="HS256") == []
+
+
+@pytest.mark.parametrize("name", ["client_secret", "client_secret_previous"])
+@pytest.mark.parametrize(
+    "use", [{"id_token_signed_response_alg": "HS256"}, {"token_endpoint_auth_method": "client_secret_jwt"}]
+)
+def test_rg_10_a_secret_that_signs_is_long_enough(use: dict[str, Any], name: str) -> None:
+    """RG-10: where a short secret is let pass (everything on loopback) it still cannot sign: said at the start,
+    not at the first login."""
+    good, short = "s" * 32, "ü" * 15
+    secrets = {"client_secret": good, name: short}
+    assert faults(**use, **secrets) == [name]
+    assert faults(**use, client_secret=good, client_secret_previous="ü" * 16) == []
+    assert faults(**secrets) == []
