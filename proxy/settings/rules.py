@@ -131,6 +131,11 @@ def _registration(file: File) -> Iterator[str]:
     mode = file.registration.mode
     if mode == "open":
         yield "registration.mode: open means that whoever reaches this server can register a client here"
+    if mode == "open" and file.server.allow_private:
+        yield (
+            "server.allow_private: whoever registers a client can have us call these networks (registration.mode is "
+            "open); list a tenant's network in allow_private of its connection"
+        )
     if mode != "off" and not any(connection.is_domain_connection for connection in file.connections.values()):
         yield "registration.mode: no connection has is_domain_connection = true, so registered clients have no logins"
 

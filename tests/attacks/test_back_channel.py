@@ -140,8 +140,8 @@ async def test_tk_07_a_client_proves_itself_once_and_its_own_way(
 
 
 async def test_jo_01_jo_02_jo_10_an_assertion_is_good_once_here_and_for_us_alone(attacker: Attacker) -> None:
-    """JO-01, JO-02, JO-10, TK-07: replayed, shared with another audience, of another method or key, or about the stand-in
-    for unknown clients, whose private key is no secret: refused, each with the same words."""
+    """JO-01, JO-02, JO-10, TK-07: replayed, shared with another audience, of another method or key, or about the
+    stand-in for unknown clients, whose private key is no secret: refused, each with the same words."""
     issuer, now = attacker.node.issuer, time.time()
     good = signed(KEY, assertion_claims("signs", issuer, now))
     assert (await attacker.send("oauth/token", data=with_assertion(good, **ROBOT_ASKS))).status == 200

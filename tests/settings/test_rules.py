@@ -111,6 +111,12 @@ def test_cf_13_what_weakens_something_is_said(bench: Bench, changes: dict[str, A
     assert warning.startswith(said)
 
 
+def test_rg_09_open_registration_and_private_networks_are_said_together(bench: Bench) -> None:
+    """RG-09, LO-13: what is opened for tenants is open for whoever registers: the operator must know."""
+    warnings = bench.load(at={"registration.mode": "open", "server.allow_private": ["10.0.0.0/8"]}).warnings
+    assert any(each.startswith("server.allow_private: whoever registers a client") for each in warnings)
+
+
 def test_a_connection_may_name_a_client_of_the_store(bench: Bench) -> None:
     """One that was added by a command, or that registered itself: its id says that it is not in the file."""
     names = ["webapp", "tpc_0123"]
