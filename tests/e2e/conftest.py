@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from playwright.async_api import Browser as Chromium
 from playwright.async_api import BrowserContext, async_playwright
 
 from proxy.lab.people import PEOPLE, SCOPE_CLAIMS
-from tests.e2e.needs import missing
+from tests.e2e.needs import chromium_path, missing
 from tests.journeys.conftest import Stores, server, stores
 from tests.kit.authlib_app import AuthlibApp, authlib_app
 from tests.kit.isthmus import CLIENT_SECRET, Node, client, connection, isthmus
@@ -45,9 +43,8 @@ def equipped() -> None:
 @pytest.fixture
 async def chromium() -> AsyncIterator[Chromium]:
     """The browser of the system, driven by Playwright."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await play.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         await browser.close()
 

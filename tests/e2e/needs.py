@@ -19,9 +19,14 @@ NODE = "20.19 or 22.12, or newer"
 MODULES = ("playwright", "axe_playwright_python", "authlib", "auth0")
 
 
+def chromium_path() -> str:
+    """Where the browser is, or empty."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+
 def chromium() -> str:
     """Nothing, or why there is no browser."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = chromium_path()
     if path and Path(path).exists():
         return ""
     return "Chromium: apt-get install chromium, or name it in CHROMIUM"

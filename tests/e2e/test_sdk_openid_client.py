@@ -5,6 +5,7 @@ The program is ``openid_client_app.mjs``; the person walks through the little br
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -194,6 +195,31 @@ async def test_a_client_that_registers_itself(houses: Houses) -> None:
         known = await app.do("register", {"client_name": "Wanderer", **wanted})
         assert known["client_id"].startswith("tpc_") and known["client_secret"]
         assert (await app.log_in())["claims"]["sub"] == SUB
+
+
+@pytest.mark.parametrize(("choice", "bound"), [("Allow", True), ("Deny", False)])
+async def test_a_device(houses: Houses, choice: str, bound: bool) -> None:
+    """RFC 8628: the library asks until the person has typed the code, logged in and decided; with a proof of its key,
+    the tokens are bound to it."""
+    changes = {"grant_types": [DEVICE, "refresh_token"], "redirect_uris": []}
+    async with application(houses, "none", **changes) as app:
+        if bound:
+            await app.do("prove", "ES256")
+        codes = await app.do("device", {"scope": "openid email offline_access"})
+        waiting = asyncio.create_task(app.do("poll"))
+        tab = await app.browser.open(codes["verification_uri"])
+        await tab.submit(user_code=codes["user_code"].lower())
+        await tab.click(MIRA.name)
+        assert codes["user_code"] in tab.page.text
+        await tab.click(choice)
+        if choice == "Deny":
+            with pytest.raises(Told, match="access_denied"):
+                await waiting
+            return
+        tokens = await waiting
+        assert tokens["claims"]["sub"] == SUB and tokens["token_type"] == "dpop"
+        assert (await app.do("userinfo", tokens["access_token"], SUB))["email"] == MIRA.claims["email"]
+        assert (await app.do("refresh", tokens["refresh_token"]))["claims"]["sub"] == SUB
 
 
 async def test_a_wrong_secret_is_told(houses: Houses) -> None:

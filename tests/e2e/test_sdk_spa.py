@@ -1,6 +1,7 @@
 """``@auth0/auth0-spa-js`` in Chromium, loaded by a page as it comes from npm: nothing of it is changed.
 
-The tenant is on ``localhost``, Isthmus and the application on ``127.0.0.1``: one site, as with a domain of one's own.
+The tenant is on ``localhost``, Isthmus and the application on ``127.0.0.1``: one site, as with a domain of one's own,
+but for the test that says otherwise.
 Loopback is a secure context, so the SDK finds the browser's cryptography; ``domain`` may name ``http://``.
 """
 
@@ -8,18 +9,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
-from playwright.async_api import BrowserContext, Page, Request, expect
+from playwright.async_api import BrowserContext, Page, Request, async_playwright, expect
 
 from proxy.lab.listen import listen, port_of, serving
-from tests.e2e.needs import ROOT
+from tests.e2e.conftest import FLAGS
+from tests.e2e.needs import ROOT, chromium_path
 from tests.e2e.sdk_world import API, HERE, MIRA, SUB, Houses, houses
 from tests.kit.isthmus import Node
 
@@ -32,6 +35,27 @@ DETAILED = "client.getTokenSilently({cacheMode: 'off', detailedResponse: true})"
 SPOIL = """() => { for (const [key, value] of Object.entries(localStorage)) if (value.includes("refresh_token"))
     localStorage[key] = value.replace(/("refresh_token":")[^"]*/, "$1made-up") }"""
 CAUGHT = "error => ({error: error.error, message: error.message, type: error.constructor.name})"
+
+
+Profiles = Callable[[bool], AbstractAsyncContextManager[BrowserContext]]
+ALLOWED = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Profiles:
+    """Opens a profile of Chromium whose settings let frames of other sites have their cookies, or do not."""
+
+    @asynccontextmanager
+    async def open_one(allowed: bool) -> AsyncIterator[BrowserContext]:
+        folder = tmp_path / "profile"
+        (folder / "Default").mkdir(parents=True)
+        (folder / "Default" / "Preferences").write_text(json.dumps(ALLOWED if allowed else {}))
+        async with async_playwright() as play:
+            window = await play.chromium.launch_persistent_context(folder, executable_path=chromium_path(), args=FLAGS)
+            yield window
+            await window.close()
+
+    return open_one
 
 
 @dataclass
@@ -81,11 +105,14 @@ def form(request: Request) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def spa(houses: Houses, *, origins: bool = True, grant: bool = True, **options: Any) -> AsyncIterator[Spa]:
-    """The application with ``options`` for its client; without ``origins`` nobody told Isthmus of its pages."""
+async def spa(
+    houses: Houses, *, origins: bool = True, host: str = "127.0.0.1", same_site: str = "lax", **options: Any
+) -> AsyncIterator[Spa]:
+    """The application with ``options`` for its client; without ``origins`` nobody told Isthmus of its pages. ``host``
+    ``localhost`` makes it another site; ``same_site`` is of Isthmus' session cookie."""
     async with AsyncExitStack() as stack:
         sock = listen()
-        base = f"http://127.0.0.1:{port_of(sock)}"
+        base = f"http://{host}:{port_of(sock)}"
         client = {
             "client_id": "spa",
             "token_endpoint_auth_method": "none",
@@ -93,9 +120,9 @@ async def spa(houses: Houses, *, origins: bool = True, grant: bool = True, **opt
             "post_logout_redirect_uris": [base],
             "web_origins": [base] if origins else [],
             "grant_types": ["authorization_code", "refresh_token"],
-            "grants": [{"audience": API, "scopes": ["read:things"]}] if grant else [],
+            "grants": [{"audience": API, "scopes": ["read:things"]}],
         }
-        node = await stack.enter_async_context(houses([client]))
+        node = await stack.enter_async_context(houses([client], session={"same_site": same_site}))
         asked = {"redirect_uri": base, **options.pop("authorizationParams", {})}
         known = {"domain": node.issuer.rstrip("/"), "clientId": "spa", "authorizationParams": asked, **options}
         site = web.Application()
@@ -134,6 +161,21 @@ async def test_a_login_and_its_renewal_by_a_frame(houses: Houses, window: Browse
         await expect(page.locator("p")).to_have_text(f"hello {MIRA.name}")
         headers = [await request.all_headers() for request in app.asked("oauth/token")]
         assert len(headers) == 3 and all("auth0-client" in sent for sent in headers)
+
+
+@pytest.mark.parametrize(("same_site", "allowed"), [("none", True), ("none", False), ("lax", True)])
+async def test_an_application_on_another_site(
+    houses: Houses, profiles: Profiles, same_site: str, allowed: bool
+) -> None:
+    """A frame of another site has no Lax session cookie: the SDK hears ``login_required`` and needs refresh tokens,
+    unless ``session.same_site`` is ``none`` and the browser allows third-party cookies."""
+    async with spa(houses, host="localhost", same_site=same_site) as app, profiles(allowed) as window:
+        page = await app.log_in(window)
+        found = await page.evaluate(f"{DETAILED}.catch({CAUGHT})")
+        if same_site == "none" and allowed:
+            assert claims(found["id_token"])["sub"] == SUB
+        else:
+            assert found["error"] == "login_required"
 
 
 async def test_a_login_by_a_popup(houses: Houses, window: BrowserContext) -> None:
@@ -226,7 +268,7 @@ async def test_a_page_that_nobody_listed(houses: Houses, window: BrowserContext)
 
 
 async def test_an_error_arrives_at_the_application(houses: Houses, window: BrowserContext) -> None:
-    """A person who declines at the tenant is told to the application, which gets its own state back."""
+    """An authorization request that is refused is told to the application, which gets its own state back."""
     async with spa(houses) as app:
         page = await app.open(window)
         await expect(page.locator("p")).to_have_text("nobody is here")
