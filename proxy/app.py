@@ -56,13 +56,14 @@ from proxy.downstream.registration import Registration
 from proxy.downstream.request_object import RequestObjects
 from proxy.downstream.revocation import Revocation
 from proxy.downstream.session_management import SessionManagement
+from proxy.downstream.standing import Standing
 from proxy.downstream.subjects import Subjects
 from proxy.downstream.third_party_login import ThirdPartyLogin
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
-from proxy.features import Doors, Feature, Redeem, Respond
+from proxy.features import Doors, Endpoint, Feature, Redeem, Respond
 from proxy.oidc.errors import Unavailable
 from proxy.settings import Settings
 from proxy.store import Store
@@ -71,6 +72,8 @@ from proxy.upstream.connections import Connections
 from proxy.upstream.relying_party import RelyingParty
 from proxy.web.callers import Callers
 from proxy.web.cookies import SameSite, cookie_name
+from proxy.web.cors import PUBLIC
+from proxy.web.gate import TELL
 from proxy.web.pages import ASSETS, Pages
 from proxy.web.session import SessionStorage
 from proxy.web.throttle import Throttle
@@ -176,7 +179,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         Token(issuer, grants, parts.proofs),
         *redeemers,
         front,
-        UserInfo(issuer, parts.keys),
+        UserInfo(issuer, parts.keys, Standing(connections, Consents(store))),
         Introspection(parts.access_tokens, clients, connections, Consents(store)),
         Revocation(parts.access_tokens),
         login,
@@ -265,6 +268,7 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     cookies = SessionStorage(parts.sessions, parts.issuer, same_site)
     site = web.Application(middlewares=[aiohttp_session.session_middleware(cookies)])
     site[KEYS] = parts.keys
+    site[TELL] = callers.lost
     site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
     add_assets(site, pages, base_path(parts.issuer))
@@ -285,10 +289,16 @@ def add_routes(site: web.Application, features: Sequence[Feature], callers: Call
     for feature in features:
         for endpoint in feature.endpoints():
             handler = callers.wrap(endpoint)
-            for method in endpoint.methods:
+            for method in methods_of(endpoint):
                 site.router.add_route(method, base + endpoint.path, handler)
             if endpoint.cors:
                 site.router.add_route("OPTIONS", base + endpoint.path, callers.cors.preflight(endpoint))
+
+
+def methods_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """What is asked of an endpoint, and HEAD where it only shows what is public (RFC 9110 9.3.2): there alone it cannot
+    do any harm."""
+    return (*endpoint.methods, "HEAD") if endpoint.cors == PUBLIC else endpoint.methods
 
 
 def add_assets(site: web.Application, pages: Pages, base: str) -> None:
@@ -301,7 +311,8 @@ def add_assets(site: web.Application, pages: Pages, base: str) -> None:
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return web.Response(body=pages.assets[name], content_type=ASSETS[name], headers=headers)
 
-    site.router.add_route("GET", f"{base}assets/{{version}}/{{name}}", serve)
+    for method in ("GET", "HEAD"):
+        site.router.add_route(method, f"{base}assets/{{version}}/{{name}}", serve)
 
 
 async def opened(wire: Wire) -> AsyncIterator[None]:

@@ -31,7 +31,8 @@ class Bearer:
     """A checked access token of ours: for which client, with which scopes and audience, and about whom.
 
     ``subject`` is who the person is to that client, ``claims`` what was asked for by name at userinfo, ``jkt`` the
-    thumbprint of the key the token is bound to (RFC 9449 6), or empty.
+    thumbprint of the key the token is bound to (RFC 9449 6), or empty, ``grant`` what it was given out under
+    (``downstream.grant.Grant``).
     """
 
     client_id: str
@@ -42,6 +43,7 @@ class Bearer:
     subject: str = ""
     claims: tuple[str, ...] = ()
     jkt: str = ""
+    grant: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from proxy.bridge.subject import user_id
 from proxy.downstream.authorize import AuthorizeRequest, check_stored
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.clients import Clients
+from proxy.downstream.leaving import on_the_way
 from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
 from proxy.models import Client, Connection, Identity, Session, Transaction
 from proxy.models.connection import serves
@@ -75,6 +76,8 @@ class Arrival(Feature):
         except UpstreamError as error:
             return await self._failed(request, trip, asked, error)
         try:
+            if trip.wishes.fresh:  # then it was during this trip, and that was checked
+                identity = replace(identity, auth_time=int(request.now))
             return await self._welcome(request, asked, client, connection, identity, last or trip.previous)
         except Refused as error:
             return self.client_side.refuse(asked, error)
@@ -136,7 +139,7 @@ class Arrival(Feature):
             connection=connection.name,
             issuer=identity.issuer,
             subject=identity.subject,
-            auth_time=int(request.now),
+            auth_time=int(request.now) if identity.auth_time is None else identity.auth_time,
             created_at=int(request.now),
             expires_at=int(request.now) + self.sessions.absolute,
             profile=mapped.profile,
@@ -144,6 +147,7 @@ class Arrival(Feature):
             acr=identity.acr,
             amr=identity.amr,
             browser_state=sessions.new_sid() if self.watched else "",
+            dated=identity.auth_time is not None,
             sources=mapped.sources,
         )
         self.client_side.check_login(asked, client, session)
@@ -197,17 +201,19 @@ class Arrival(Feature):
             raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
         overtaken = note is not None and note.value["sid"] != noted
         if written is not False and not overtaken:
-            return answer, ticket.cookie
+            return on_the_way(ends.frames if ends else (), answer), ticket.cookie
         await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
         return await self._write(request, asked, client, login, note.value if overtaken else {}, noted=session.sid)
 
 
 def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:
     """The session of a new ``login``, and whether it goes on with the one ``before``, which the same person had. The
-    time of the login is then strictly later, in whole seconds: clients compare (OpenID Connect Core 3.1.2.1)."""
+    time of a login that was just now is then strictly later, in whole seconds: clients compare (OpenID Connect Core
+    3.1.2.1). One that the tenant had before does not grow younger by a trip."""
     if before.get("user_id") != login.user_id:
         return replace(login, sid=sessions.new_sid()), False
-    later = max(login.auth_time, int(before["auth_time"]) + 1)
+    is_new = login.auth_time >= login.created_at
+    later = max(login.auth_time, int(before["auth_time"]) + 1) if is_new else login.auth_time
     state = login.browser_state and before["browser_state"]
     return replace(login, sid=before["sid"], auth_time=later, browser_state=state), True
 

@@ -98,5 +98,7 @@ def from_value(value: Mapping[str, Any]) -> Transaction:
 
 
 def start_again(issuer: str, transaction: Transaction) -> str:
-    """The address of ours that begins the same login anew."""
-    return AuthorizeRequest.from_value(transaction.request).address(issuer)
+    """The address of ours that begins the same login anew, or empty: what had to be signed the client alone can ask
+    again."""
+    asked = AuthorizeRequest.from_value(transaction.request)
+    return "" if asked.sealed else asked.address(issuer)

@@ -15,7 +15,7 @@ from proxy.downstream import grant as grants
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
 from proxy.downstream.resource import for_resources
-from proxy.downstream.subjects import Subjects
+from proxy.downstream.subjects import Subjects, profile_for
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request, Respond, Response
 from proxy.models import Client, Connection, Session
@@ -39,7 +39,7 @@ def login_of(request: AuthorizeRequest, client: Client, session: Session, subjec
         "auth_time": session.auth_time,
         "acr": acr.given(request.acr_values, session.acr),
         "amr": session.amr,
-        "profile": dict(session.profile),
+        "profile": profile_for(client, session),
         "claims": request.claims,
     }
 

@@ -32,8 +32,9 @@ class AuthorizeRequest:
 
     ``claims`` are those asked for by name, at ``id_token`` and ``userinfo``; ``essential_acr`` says that ``acr_values``
     must be met. ``subject`` is whom the client means, ``jkt`` the key its code is bound to (RFC 9449 10), ``pushed``
-    the reference of a pushed request, ``trip`` the login that ends with its answer. ``device`` is the code that a
-    person typed for a device (RFC 8628): the answer then goes there, and to no redirect URI.
+    the reference of a pushed request, ``trip`` the login that ends with its answer. One that is ``sealed`` counts only
+    as the client signed it: nobody else can ask it again. ``device`` is the code that a person typed for a device
+    (RFC 8628): the answer then goes there, and to no redirect URI.
     """
 
     client_id: str
@@ -57,6 +58,7 @@ class AuthorizeRequest:
     ui_locales: str = ""
     jkt: str = ""
     pushed: str = ""
+    sealed: bool = False
     trip: str = ""
     device: str = ""
 

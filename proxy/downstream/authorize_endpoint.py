@@ -9,7 +9,7 @@ from typing import Any
 from proxy.downstream import acr
 from proxy.downstream.answers import send, send_error
 from proxy.downstream.authorize import AuthorizeRequest, check_client, check_redirect_uri, check_request
-from proxy.downstream.authorize_rules import FORM_POST, FRAGMENT, QUERY, mode_of
+from proxy.downstream.authorize_rules import FORM_POST, FRAGMENT, QUERY, check_still_allowed, mode_of
 from proxy.downstream.clients import Clients
 from proxy.downstream.id_token_hint import check_hint
 from proxy.downstream.keys import KeyRing
@@ -81,7 +81,7 @@ class Authorize(Feature):
             params = await self.unfolded(params, client, request.now)
             asked = self.check(params, client, request.now)
             if request.params.get("request_uri", "").startswith(PUSHED):
-                asked = replace(asked, pushed=request.params["request_uri"])
+                asked = replace(asked, pushed=request.params["request_uri"], sealed=False)
             elif client.require_pushed_authorization_requests or self.shore.require_pushed:  # RFC 9126 5, 6
                 raise Refused("invalid_request", "the application must push its requests", reason="not_pushed")
             return await self.pursue(request, asked, client)
@@ -99,8 +99,14 @@ class Authorize(Feature):
     def check(self, params: Mapping[str, str], client: Client, now: float) -> AuthorizeRequest:
         """The whole request, checked. Raises ``Shown`` for a redirect URI that is not sure, ``Refused``."""
         asked = check_request(params, client, check_redirect_uri(params, client))
+        if client.require_signed_request_object:
+            asked = replace(asked, sealed=True)
         hint = check_hint(params.get("id_token_hint", ""), client, self.shore.keys, self.shore.issuer, now)
-        return replace(asked, subject=hint.subject) if hint.client_id == client.client_id else asked
+        if hint.client_id != client.client_id:
+            return asked
+        if asked.subject not in ("", hint.subject):
+            raise Refused("invalid_request", "id_token_hint and claims name two people")
+        return replace(asked, subject=hint.subject)
 
     async def pursue(self, request: Request, asked: AuthorizeRequest, client: Client) -> Answer:
         """What follows a checked request: its answer, or the way to a login. Raises ``Shown``, ``Refused``."""
@@ -144,7 +150,8 @@ class Authorize(Feature):
         self, asked: AuthorizeRequest, client: Client, session: Session, now: float
     ) -> tuple[Answer, tuple[Op, ...]]:
         """The answer with ``state`` and ``iss`` (RFC 6749 4.1.2, RFC 9207 2), and what must be written for it to count:
-        nothing stands between any more."""
+        nothing stands between any more. Raises ``Refused`` for what the client may not have any more."""
+        check_still_allowed(asked.response_type, asked.audiences, client)
         fields, writes = self.respond[asked.response_type](asked, client, session, now)
         more, also = self.along(asked, client, session, now)
         state = {"state": asked.state} if asked.state else {}

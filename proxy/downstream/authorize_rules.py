@@ -54,6 +54,15 @@ def _allowed_grant(params: Mapping[str, str], client: Client) -> None:  # RFC 75
             raise Refused("unauthorized_client", f"the application may not use the {needed} grant")
 
 
+def _bound_tokens_alone(params: Mapping[str, str], client: Client) -> None:  # RFC 9449 5.2
+    _check_binding(params["response_type"], client)
+
+
+def _check_binding(kind: str, client: Client) -> None:
+    if client.dpop_bound_access_tokens and "token" in words(kind):
+        raise Refused("unauthorized_client", "an access token from here could not be bound to a key of the application")
+
+
 def _known_response_mode(params: Mapping[str, str], client: Client) -> None:  # OAuth 2.0 Multiple Response Types 2.1
     asked, modes = params.get("response_mode"), modes_of(params, client)
     if asked == WEB_MESSAGE and asked not in modes:
@@ -127,6 +136,7 @@ RULES: tuple[Rule, ...] = (
     _no_request_objects,
     _known_response_type,
     _allowed_grant,
+    _bound_tokens_alone,
     _known_response_mode,
     _whole_front_channel,
     _legal_scope,
@@ -164,11 +174,23 @@ def audiences_of(params: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*words(params.get("audience", "")), *words(params.get("resource", "")))))
 
 
+def check_still_allowed(kind: str, audiences: tuple[str, ...], client: Client) -> None:
+    """Whether the client may have such an answer, asked again when it is about to get one: its registration may have
+    changed while the person was at the tenant, or thinking. Raises ``Refused``."""
+    if kind not in client.response_types or not set(RESPONSE_TYPES[kind]) <= set(client.grant_types):
+        raise Refused("unauthorized_client", "the application may not use this response_type any more")
+    _check_binding(kind, client)
+    _check_apis(audiences, client)
+
+
 def check_device_allowed(audiences: tuple[str, ...], client: Client) -> None:
-    """Whether a device of the client may still have what it asked for (RFC 8628), asked again when it is about to get
-    it. Raises ``Refused``."""
+    """The same for a request of a device (RFC 8628), which has no response type. Raises ``Refused``."""
     if DEVICE_CODE not in client.grant_types:
         raise Refused("unauthorized_client", "the application may not use the device flow any more")
+    _check_apis(audiences, client)
+
+
+def _check_apis(audiences: tuple[str, ...], client: Client) -> None:
     if any(client.api(one) is None for one in audiences):
         raise Refused("invalid_target", "the application has no grant for this audience any more")
 

@@ -86,9 +86,14 @@ def _values(wish: Mapping[str, Any] | None) -> tuple[str, ...]:
     if not wish:
         return ()
     values = wish.get("values", [wish["value"]] if "value" in wish else [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise _bad("has values that are no list of texts")
+    if not isinstance(values, list) or not all(isinstance(value, str) and _is_word(value) for value in values):
+        raise _bad("has values that are no list of words")
     return tuple(values)
+
+
+def _is_word(value: str) -> bool:
+    """Whether it can stand in ``acr_values``, which is how it goes on to the tenant."""
+    return value.isprintable() and " " not in value
 
 
 def as_param(asked: AuthorizeRequest) -> str:
@@ -96,6 +101,8 @@ def as_param(asked: AuthorizeRequest) -> str:
     wanted: dict[str, dict[str, Any]] = {place: dict.fromkeys(names) for place, names in asked.claims.items()}
     if asked.essential_acr:
         wanted.setdefault("id_token", {})["acr"] = {"essential": True, "values": list(asked.acr_values)}
+    if asked.subject:
+        wanted.setdefault("id_token", {})["sub"] = {"value": asked.subject}
     return json.dumps(wanted, separators=(",", ":")) if wanted else ""
 
 

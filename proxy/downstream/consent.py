@@ -178,8 +178,9 @@ class Consent(Feature):
         return Answer(page="consent.html", values=values, leads_away=True, image_sources=pictures, headers=IN_A_POPUP)
 
     def _somebody_else(self, asked: AuthorizeRequest) -> str:
-        """Where the same request begins with another person; a pushed one cannot be changed."""
-        if asked.pushed:
+        """Where the same request begins with another person; one that was pushed or signed cannot be changed, and one
+        that means somebody is about nobody else."""
+        if asked.pushed or asked.sealed or asked.subject:
             return ""
         prompt = (*(word for word in asked.prompt if word not in ("login", "select_account")), "select_account")
         return replace(asked, prompt=prompt).address(self.issuer)

@@ -18,10 +18,10 @@ from proxy.downstream.clients import Clients
 from proxy.downstream.consents import Consents
 from proxy.downstream.grant import Grant, Refresh, grant_key
 from proxy.downstream.id_token import claims_for
+from proxy.downstream.standing import Standing
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client, Connection
 from proxy.models.client import AUTH_METHODS, SIGNED_WITH_A_KEY, SIGNED_WITH_THE_SECRET
-from proxy.models.connection import serves
 from proxy.oidc.errors import Refused
 
 INACTIVE: Mapping[str, Any] = {"active": False}
@@ -101,11 +101,7 @@ class Introspection(Feature):
     async def _still_allowed(self, grant: Grant, now: float) -> bool:
         """Whether the client is still there, with its APIs, its connection and the person's consent."""
         owner = await self.clients.find(grant.client_id, now)
-        if owner is None or any(owner.api(audience) is None for audience in grant.audiences):
-            return False
-        if grant.user_id and not serves(self.connections.get(grant.connection), owner):
-            return False
-        return await self.consents.still_covers(grant, owner)
+        return owner is not None and await Standing(self.connections, self.consents).holds(grant, owner)
 
     def _common(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, Any]:
         person = {"sid": grant.sid} if grant.user_id else {}

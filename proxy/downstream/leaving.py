@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from proxy.downstream.answers import IN_A_POPUP
 from proxy.features import Answer, Request
 from proxy.models import Client, Session
 from proxy.oidc.errors import Shown, Unavailable
@@ -76,9 +77,26 @@ def gone(target: str) -> Answer:
     return Answer(redirect=target) if target else Answer(page="logged_out.html")
 
 
-def farewell(frames: Sequence[str], onward: Answer) -> Answer:
+def on_the_way(frames: Sequence[str], onward: Answer) -> Answer:
+    """The end of a login by way of our page, where the one before ended in the same browser. An answer that is a page
+    itself has no room for others: its clients hear by a call of ours alone."""
+    if not frames or not onward.redirect:
+        return onward
+    page = farewell(frames, onward, "Going back to the application")
+    return replace(
+        onward,
+        redirect="",
+        page=page.page,
+        values=page.values,
+        script=page.script,
+        frame_sources=page.frame_sources,
+        headers={**onward.headers, **IN_A_POPUP},
+    )
+
+
+def farewell(frames: Sequence[str], onward: Answer, title: str = "You are logged out") -> Answer:
     """Our page, which loads ``frames`` and then goes on as ``onward`` does."""
-    values = {"frames": frames, "url": onward.redirect, "seconds": FRAMES_SECONDS}
+    values = {"frames": frames, "url": onward.redirect, "seconds": FRAMES_SECONDS, "title": title}
     sources = tuple(sorted(set(map(origin, frames))))
     return Answer(page="farewell.html", values=values, script="farewell", frame_sources=sources, browser=onward.browser)
 

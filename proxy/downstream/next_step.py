@@ -35,9 +35,14 @@ def _satisfies(request: AuthorizeRequest, session: Session, now: float, acr_offe
         return False
     if request.connection and request.connection != session.connection:
         return False
-    return not too_old(request, session, now)
+    return not too_old(request, session, now) and not undated(request, session)
 
 
 def too_old(request: AuthorizeRequest, session: Session, now: float) -> bool:
     """Whether ``max_age`` (OpenID Connect Core 3.1.2.1) asks for a newer login than the session's."""
     return request.max_age is not None and (request.max_age == 0 or now - session.auth_time > request.max_age)
+
+
+def undated(request: AuthorizeRequest, session: Session) -> bool:
+    """Whether ``max_age`` cannot be measured: the tenant did not say when the login was, and must be asked."""
+    return request.max_age is not None and not session.dated

@@ -10,14 +10,24 @@ import base64
 import hashlib
 import hmac
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
-from proxy.models import Client
+from proxy.models import Client, Session
 from proxy.oidc.errors import Unavailable
 from proxy.store import Key, Store, key
 
 FOREVER = 10 * 365 * 86_400
 SALT: Key = key("pairwise_salt", "salt")
+
+
+def profile_for(client: Client, session: Session) -> dict[str, Any]:
+    """What a client may be told of a person. A person without any name bears the tenant's ``sub`` for one, which would
+    tell pairwise clients who they are to all others (8.1)."""
+    told = dict(session.profile)
+    if client.subject_type == "pairwise" and told.get("name") == session.subject:
+        del told["name"]
+    return told
 
 
 def sector(client: Client) -> str:

@@ -1,4 +1,8 @@
-"""The userinfo endpoint: claims of the granted scopes (OpenID Connect Core 5.3), signed for clients that asked so."""
+"""The userinfo endpoint: claims of the granted scopes (OpenID Connect Core 5.3), signed for clients that asked so.
+
+They are told as long as the policy still allows it, as introspection would say: not after the connection was disabled
+for the client, or the consent revoked.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.downstream.access_token import invalid_token
 from proxy.downstream.id_token import STANDARD, claims_for
 from proxy.downstream.keys import KeyRing
+from proxy.downstream.standing import Standing
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.oidc.errors import Refused
 
@@ -22,6 +28,7 @@ class UserInfo(Feature):
 
     issuer: str
     keys: KeyRing
+    standing: Standing
 
     def endpoints(self) -> Sequence[Endpoint]:
         return (Endpoint("userinfo", ("GET", "POST"), Caller.BEARER, self.serve, "clients"),)
@@ -34,10 +41,13 @@ class UserInfo(Feature):
         }
 
     async def serve(self, request: Request) -> Answer:
-        """The claims. Raises ``Refused`` (insufficient_scope) for a token without ``openid``, ``Unavailable``."""
+        """The claims. Raises ``Refused``: insufficient_scope for a token without ``openid``, invalid_token for one that
+        the policy does not allow any more; ``Unavailable``."""
         bearer, client = request.bearer, request.client
         if bearer is None or client is None or "openid" not in bearer.scopes:
             raise Refused("insufficient_scope", "the access token was not granted openid", status=403)
+        if not await self.standing.holds(bearer.grant, client):
+            raise invalid_token("not_allowed_any_more")
         claims = {**claims_for(bearer.scopes, bearer.profile, bearer.claims), "sub": bearer.subject}
         alg = client.userinfo_signed_response_alg
         if not alg:

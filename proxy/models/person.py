@@ -48,8 +48,8 @@ class Identity:
     """A person as one connection described them. Every claim here was verified.
 
     ``subject`` is the tenant's ``sub``, ``sid`` its session id or empty, ``auth_time`` when the tenant says the person
-    logged in, None if it does not say, ``acr`` and ``amr`` how (OIDC Core 2), empty likewise. ``tokens`` came along, if
-    the connection keeps them.
+    logged in, by our clock, None if it does not say, ``acr`` and ``amr`` how (OIDC Core 2), empty likewise. ``tokens``
+    came along, if the connection keeps them.
     """
 
     connection: str
@@ -65,8 +65,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Session:
-    """Who is logged in, in one browser. ``sid`` names it (and is no secret), ``auth_time`` is our own login's.
+    """Who is logged in, in one browser. ``sid`` names it (and is no secret).
 
+    ``auth_time`` is when the person logged in: at the tenant, if it says so, since a tenant that knows them may have
+    let them through unasked; else when they arrived here. Only one that is ``dated`` meets a ``max_age``.
     ``expires_at`` is the absolute end; the idle end is the record's lifetime in the store. ``sources`` says which
     plugin set which value of the profile. ``browser_state`` is what session management watches (random, known to the
     browser's scripts; OpenID Connect Session Management 3.2).
@@ -85,6 +87,7 @@ class Session:
     acr: str = ""
     amr: tuple[str, ...] = ()
     browser_state: str = ""
+    dated: bool = True
     sources: Mapping[str, str] = field(default_factory=dict)
 
 

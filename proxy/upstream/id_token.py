@@ -159,14 +159,16 @@ RULES: tuple[Callable[[Facts], None], ...] = (
 
 
 def _identity(facts: Facts) -> Identity:
-    sid, auth_time = facts.claims.get("sid"), facts.claims.get("auth_time")
+    sid, auth_time = facts.claims.get("sid"), None
+    if facts.claims.get("auth_time") is not None:  # its age by the tenant's clock, which is not ours
+        auth_time = int(facts.now - max(0, facts.number("iat") - facts.number("auth_time")))
     return Identity(
         connection=facts.expected.connection.name,
         issuer=facts.expected.issuer,
         subject=facts.claims["sub"],
         claims=plain_claims(facts.claims),
         sid=_short(sid),
-        auth_time=None if auth_time is None else int(facts.number("auth_time")),
+        auth_time=auth_time,
         acr=_short(facts.claims.get("acr")),
         amr=_methods(facts.claims.get("amr")),
     )

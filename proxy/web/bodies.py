@@ -74,6 +74,8 @@ def strings(text: str) -> list[tuple[str, str]]:
     """The members of a JSON object of strings, doubles and all. Raises ``Shown``."""
     try:
         pairs = json.loads(text, object_pairs_hook=list)
+        if "\\u" in text:
+            json.dumps(pairs, ensure_ascii=False).encode("utf-8")  # fails on a surrogate that stands alone
     except (ValueError, RecursionError):
         raise Shown("invalid_request", "the body is not JSON", reason="malformed") from None
     well_formed = isinstance(pairs, list) and text.lstrip().startswith("{") and len(pairs) <= parameters.MOST_FIELDS

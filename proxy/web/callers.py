@@ -48,6 +48,10 @@ Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
 EMPTY: Mapping[str, Any] = {}
 ALGS = " ".join(ALGORITHMS)
+LOST: Mapping[int, tuple[str, str]] = {
+    404: ("There is nothing here", "The address may be old, or mistyped."),
+    405: ("That does not work here", "This address cannot be asked in this way."),
+}
 
 
 @dataclass(frozen=True)
@@ -261,6 +265,11 @@ class Callers:
         way_on = IN_A_POPUP if told.again else {}
         headers = {"Content-Security-Policy": policy(), **way_on, **told.headers}
         return self._page("error.html", values, told.status, headers)
+
+    def lost(self, status: int) -> web.Response:
+        """The page for a person who asks for what is not there (404), or not so (405)."""
+        title, text = LOST[status]
+        return self._tell_person(errors.Outcome(status, "", "", title, text, "", EMPTY))
 
     def _tell_program(self, told: errors.Outcome) -> web.Response:
         headers = {**NO_STORE, **told.headers}

@@ -27,6 +27,9 @@ from proxy.web.limits import Admission, Capacity
 from proxy.web.refusals import refusal
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Tell = Callable[[int], web.Response]
+TELL: web.AppKey[Tell] = web.AppKey("tell", Tell)  # type: ignore[arg-type]
+"""How a site tells a person that there is nothing at an address (404), or nothing that answers so (405)."""
 PORTS = {"https": 443, "http": 80}
 UNKNOWN_METHODS = frozenset({"TRACE", "CONNECT"})
 NO_PROTO = "The proxy in front of this server must send X-Forwarded-Proto."
@@ -51,7 +54,8 @@ def hosts_of(issuer: str) -> frozenset[str]:
 
 @dataclass
 class Gate:
-    """Wraps the site's own handler. ``tls``: whether our listener speaks it."""
+    """Wraps the site's own handler. ``tls``: whether our listener speaks it; ``tell``: the site's own pages for people
+    who lost their way, if it has any."""
 
     handle: Handle
     issuer: str
@@ -59,6 +63,7 @@ class Gate:
     proxies: Proxies
     capacity: Capacity = field(default_factory=Capacity)
     tls: bool = False
+    tell: Tell | None = None
     draining: bool = False
 
     def __post_init__(self) -> None:
@@ -73,7 +78,6 @@ class Gate:
         started = time.perf_counter()
         logs.begin(secrets.token_hex(8))
         request[client_address.CLIENT] = self._client(request)
-        raised: web.HTTPException | None = None
         response: web.StreamResponse
         try:
             self.inspect(request)
@@ -81,12 +85,12 @@ class Gate:
         except Refusal as refused:
             response = self._refuse(request, refused)
         except web.HTTPException as answer:
-            response = raised = answer
+            response = self._in_their_words(request, answer)
         except Exception as error:  # noqa: BLE001  # logged with its place; nobody hears more than 500
             response = self._failed(request, error)
         self._account(request, response, time.perf_counter() - started)
-        if raised is not None:
-            raise raised
+        if isinstance(response, web.HTTPException):
+            raise response
         return response
 
     def _client(self, request: web.Request) -> str:
@@ -148,6 +152,16 @@ class Gate:
         raise Refusal(308, "plain_http", location=f"{parts.scheme}://{parts.netloc}{request.raw_path}")
 
     # --- answers of our own ---
+
+    def _in_their_words(self, request: web.Request, answer: web.HTTPException) -> web.Response:
+        """The router's own answer as it is for a program, and as a page for a person."""
+        is_person = "text/html" in request.headers.get(hdrs.ACCEPT, "")
+        if self.tell is None or answer.status not in (404, 405) or not is_person:
+            return answer
+        page = self.tell(answer.status)
+        if hdrs.ALLOW in answer.headers:
+            page.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
+        return page
 
     def _refuse(self, request: web.Request, refused: Refusal) -> web.Response:
         metrics.turned_away(refused.reason)

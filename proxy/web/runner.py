@@ -20,7 +20,7 @@ from aiohttp.web_runner import BaseRunner
 
 from proxy.web import headers, logs
 from proxy.web.client_address import Proxies
-from proxy.web.gate import Gate
+from proxy.web.gate import TELL, Gate
 from proxy.web.guard import Guard, Limits
 from proxy.web.health import Door
 from proxy.web.limits import Capacity
@@ -70,6 +70,7 @@ class Runner(web.AppRunner):
             proxies=serving.proxies,
             capacity=serving.capacity,
             tls=serving.tls is not None,
+            tell=site.get(TELL),
         )
 
     async def _make_server(self) -> web.Server:

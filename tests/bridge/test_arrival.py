@@ -307,3 +307,31 @@ async def test_own_callback_takes_answers_at_its_own_address_alone() -> None:
         await world.arrive()
     await world.trip()
     assert (await world.arrive(path="/login/callback/corp")).sign_in is not None
+
+
+SILENT = Identity("corp", "https://idp.example", "ada", {"name": "Ada"}, auth_time=int(NOW) - 3600)
+
+
+async def test_az_17_a_login_does_not_grow_younger_by_passing_through() -> None:
+    """AZ-17, RP-29: a tenant that knew the person an hour ago lets them through unasked: our ``auth_time`` is an hour
+    old, so that another application's ``max_age`` asks again; trip after trip."""
+    world = World()
+    world.tenant.says = SILENT
+    for _ in range(3):
+        session = await world.login()
+        assert (session.auth_time, session.dated) == (int(NOW) - 3600, True)
+
+
+async def test_rp_29_a_forced_login_is_as_new_as_its_trip() -> None:
+    """RP-29: what had to be fresh was checked to be; it counts from now, and strictly after the one before."""
+    world = World()
+    first = await world.login()
+    world.tenant.says = replace(SILENT, auth_time=int(NOW) - 1)
+    second = await world.login(wishes=Wishes(fresh=True))
+    assert (second.sid, second.auth_time, second.dated) == (first.sid, int(NOW) + 1, True)
+
+
+async def test_az_17_a_login_of_unknown_age_says_so() -> None:
+    """AZ-17: a tenant that names no time gets its person in, with a session that no ``max_age`` is measured by."""
+    session = await World().login()
+    assert (session.auth_time, session.dated) == (int(NOW), False)

@@ -70,6 +70,7 @@ OLD = a_session(auth_time=int(NOW) - 100)
         ({"max_age": 0}, None, True, (), 0),
         ({"max_age": 60}, OLD, True, (), 60),
         ({"max_age": 60}, None, False, (), 60),
+        ({"max_age": 200}, replace(OLD, dated=False), False, (), 200),
     ],
 )
 def test_rp_29_what_the_client_asks_goes_up(

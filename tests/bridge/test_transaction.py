@@ -66,6 +66,17 @@ def test_a_login_can_be_started_again_as_it_was_asked() -> None:
     assert again.items() >= {"client_id": "webapp", "state": "s&t", "scope": "openid", "prompt": "login"}.items()
 
 
+def test_what_was_signed_is_not_started_again_from_here() -> None:
+    """RFC 9101 10.5: the page offers no address where the request would be refused for want of a signature; one about
+    a certain person stays about them."""
+    asked = AuthorizeRequest("webapp", "https://app.example/cb", ("openid",), subject="oidc|corp|ada")
+    sealed = replace(a_trip(), request=replace(asked, sealed=True).as_value())
+    assert trips.start_again("https://sso.example/", sealed) == ""
+    url = trips.start_again("https://sso.example/", replace(a_trip(), request=asked.as_value()))
+    claims = dict(parse_qsl(url.partition("?")[2]))["claims"]
+    assert claims == '{"id_token":{"sub":{"value":"oidc|corp|ada"}}}'
+
+
 def test_cb_15_a_trip_knows_the_cookie_of_its_browser() -> None:
     """CB-15: the id begins as the browser's secret does, and finds that secret among several, and no other."""
     one, two = trips.new_browser(), trips.new_browser()

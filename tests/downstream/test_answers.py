@@ -75,7 +75,9 @@ async def test_az_27_every_answer_names_the_issuer(
     request = AuthorizeRequest(
         "front", CALLBACK, ("openid",), state, "n", response_type=response_type, response_mode=response_mode
     )
-    answer, _ = world.authorize_endpoint.conclude(request, FRONT, a_session(), world.clock.now)
+    may = {"response_types": (response_type,), "grant_types": ("authorization_code", "implicit")}
+    client = FRONT.model_copy(update=may)
+    answer, _ = world.authorize_endpoint.conclude(request, client, a_session(), world.clock.now)
     mode, fields = told(answer)
     assert (mode, fields["iss"], fields.get("state", "")) == (response_mode, ISSUER, state)
     assert fields.keys() - {"state"} == {response_type, "iss"}

@@ -176,9 +176,13 @@ def test_nonce_and_pkce_are_the_clients_choice_when_it_has_a_secret() -> None:
 
 def test_a_request_survives_being_stored_and_asked_again() -> None:
     """The stored value and the rebuilt parameters lead to the same checked request."""
+    claims = '{"userinfo":{"email":null},"id_token":{"sub":{"value":"oidc|corp|ada"}}}'
     request = check_request(
-        asked(prompt="login consent", max_age="60", login_hint="ada", connection="corp", audience=API), WEBAPP, CALLBACK
+        asked(prompt="login consent", max_age="60", login_hint="ada", connection="corp", audience=API, claims=claims),
+        WEBAPP,
+        CALLBACK,
     )
+    assert request.subject == "oidc|corp|ada"
     assert AuthorizeRequest.from_value(request.as_value()) == request
     assert check_request(request.as_params(), WEBAPP, CALLBACK) == request
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from proxy.downstream.authorize import check_request
 from proxy.downstream.grant import session_key
 from proxy.features import Caller
 from proxy.oidc.errors import Refused, Shown, Unavailable
-from tests.downstream.world import CALLBACK, CORP, ISSUER, World, a_session, answer_params, asked, payload
+from tests.downstream.world import (
+    API,
+    CALLBACK,
+    CORP,
+    ISSUER,
+    WEBAPP,
+    World,
+    a_session,
+    answer_params,
+    asked,
+    payload,
+    told,
+)
 
 
 async def test_a_live_session_gets_a_code_at_once(world: World) -> None:
@@ -113,3 +128,55 @@ async def test_a_bad_client_is_shown_whatever_else_is_wrong(world: World) -> Non
     """AZ-07: nothing is read of a request whose sender is unknown."""
     with pytest.raises(Shown):
         await world.authorize(client_id=None, redirect_uri=None, response_type=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"response_types": ("id_token",)}, "unauthorized_client"),
+        ({"grant_types": ("refresh_token",)}, "unauthorized_client"),
+        ({"grants": ()}, "invalid_target"),
+        ({"response_types": ("code", "code token"), "dpop_bound_access_tokens": True}, "unauthorized_client"),
+    ],
+    ids=["response-type", "grant-type", "api", "dpop"],
+)
+async def test_az_10_what_was_taken_away_meanwhile_is_not_given(
+    world: World, change: dict[str, Any], error: str
+) -> None:
+    """AZ-10: the check is repeated when the answer is built, as the client is then."""
+    kind = "code token" if "dpop_bound_access_tokens" in change else "code"
+    before = {"response_types": ("code", "code token"), "grant_types": ("authorization_code", "implicit")}
+    client = WEBAPP.model_copy(update=before)
+    wanted = check_request(asked(response_type=kind, audience=API), client, CALLBACK)
+    answer, _ = await world.authorize_endpoint.answer(wanted, client, a_session(), world.clock.now)
+    assert "code=" in answer.redirect
+    with pytest.raises(Refused) as caught:
+        await world.authorize_endpoint.answer(wanted, client.model_copy(update=change), a_session(), world.clock.now)
+    assert caught.value.code == error
+
+
+@pytest.mark.parametrize("kind", ["code token", "id_token token", "code id_token token"])
+async def test_a_client_of_bound_tokens_gets_none_from_here(world: World, kind: str) -> None:
+    """RFC 9449 5.2: with ``dpop_bound_access_tokens`` no access token comes without a proof, so none comes
+    from the authorization endpoint; a code does."""
+    both = {"response_types": ("code", kind), "grant_types": ("authorization_code", "implicit")}
+    world.clients["webapp"] = WEBAPP.model_copy(update={**both, "dpop_bound_access_tokens": True})
+    mode, fields = told(await world.authorize(response_type=kind))
+    assert (mode, fields["error"]) == ("fragment", "unauthorized_client") and "access_token" not in fields
+    assert "code" in await world.refusal()
+
+
+@pytest.mark.parametrize(("claimed", "error"), [("oidc|corp|ada", None), ("oidc|corp|bob", "invalid_request")])
+async def test_az_18_hint_and_claims_mean_one_person(world: World, claimed: str, error: str | None) -> None:
+    """AZ-18 (OIDC Core 3.1.2.2): a hint does not overrule the ``sub`` that was asked for by name."""
+    hint = (await world.tokens())["id_token"]
+    wanted = json.dumps({"id_token": {"sub": {"value": claimed}}})
+    assert (await world.refusal(id_token_hint=hint, claims=wanted)).get("error") == error
+
+
+async def test_what_must_be_signed_is_asked_again_by_the_client_alone(world: World) -> None:
+    """RFC 9101 10.5: a request whose client must sign is sealed, so no link of ours repeats it unsigned; a pushed one
+    is repeated by its reference."""
+    signs = WEBAPP.model_copy(update={"require_signed_request_object": True})
+    assert world.authorize_endpoint.check(asked(), signs, world.clock.now).sealed
+    assert not world.authorize_endpoint.check(asked(), WEBAPP, world.clock.now).sealed

@@ -42,7 +42,9 @@ def test_az_21_no_claim_beyond_what_the_client_may_ask_for() -> None:
 @pytest.mark.parametrize(
     "text",
     ["{", "[]", "1", '{"userinfo": []}', '{"userinfo": {"a": 1}}', '{"id_token": {"acr": {"values": "x"}}}',
-     '{"id_token": {"sub": {"value": 1}}}', "{" * 20_000, '{"userinfo": {"a": NaN}}'],
+     '{"id_token": {"sub": {"value": 1}}}', '{"id_token": {"acr": {"value": "a b"}}}',
+     '{"id_token": {"acr": {"values": ["a\\u0000"]}}}', '{"id_token": {"acr": {"values": ["\\ud800"]}}}',
+     "{" * 20_000, '{"userinfo": {"a": NaN}}'],
 )  # fmt: skip
 def test_az_21_what_is_no_request_for_claims_is_refused(text: str) -> None:
     """AZ-21: invalid_request, whatever is wrong with it."""

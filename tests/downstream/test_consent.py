@@ -263,10 +263,14 @@ async def test_az_24_a_client_that_registered_itself_is_marked() -> None:
     assert page.values["unverified"] is True and page.image_sources == ("https://cdn.example",)
 
 
-async def test_a_pushed_request_has_no_second_form() -> None:
-    """RFC 9126: of a pushed request nothing can be changed from outside, so there is no link to do so."""
+@pytest.mark.parametrize(
+    "change", [{"pushed": "urn:x"}, {"sealed": True}, {"subject": ADA}], ids=["pushed", "signed", "about-ada"]
+)
+async def test_a_request_that_cannot_change_has_no_second_form(change: dict[str, Any]) -> None:
+    """RFC 9126, RFC 9101: nothing of a pushed or signed request can be changed from outside, and one that means
+    somebody is about nobody else, so there is no link to do so."""
     case = await asking()
-    asked_for = replace(check_request(asked(), THIRD, CALLBACK), pushed="urn:x")
+    asked_for = replace(check_request(asked(), THIRD, CALLBACK), **change)
     pause = await case.page.interpose(asked_for, THIRD, a_session(), case.world.clock.now)
     assert pause is not None
     await case.world.store.run(*pause[1])

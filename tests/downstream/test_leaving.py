@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.downstream.leaving import NOT_DONE, gone, not_done
-from proxy.features import Request
+from proxy.downstream.leaving import NOT_DONE, gone, not_done, on_the_way
+from proxy.features import Answer, Request, SignIn
 from proxy.oidc.errors import Shown, Unavailable
 from tests.downstream.world import ISSUER, WEBAPP, World, a_session
 
@@ -69,3 +69,16 @@ def test_a_logout_that_was_not_done_says_so() -> None:
     """The person must not believe to be logged out."""
     assert not_done(Unavailable("store")).undone == NOT_DONE
     assert gone("").page == "logged_out.html"
+
+
+def test_rp_30_an_answer_goes_by_way_of_the_farewell() -> None:
+    """RP-30: frames are shown before a redirect, which keeps all it brings along; a page of its own, and an answer
+    without frames, go as they are."""
+    begun = SignIn("a-cookie", 60)
+    answer = Answer(redirect="https://app.example/cb?code=x", sign_in=begun, browser="b", event="login")
+    page = on_the_way(("https://other.example/out?sid=s",), answer)
+    assert (page.page, page.redirect, page.values["url"]) == ("farewell.html", "", answer.redirect)
+    assert (page.sign_in, page.browser, page.event) == (begun, "b", "login")
+    assert page.frame_sources == ("https://other.example",) and page.script == "farewell"
+    posted_back = Answer(page="form_post.html")
+    assert on_the_way((), answer) is answer and on_the_way(("https://x.example/",), posted_back) is posted_back

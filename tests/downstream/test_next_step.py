@@ -50,3 +50,10 @@ def test_az_17_a_login_is_never_satisfied_by_the_session_it_found() -> None:
 def test_no_max_age_no_limit() -> None:
     """Without ``max_age`` no session is too old for being old."""
     assert not too_old(AuthorizeRequest("webapp", CALLBACK), a_session(auth_time=0), NOW)
+
+
+@pytest.mark.parametrize(("max_age", "step"), [(None, Step.ISSUE), (10_000, Step.LOGIN)])
+def test_az_17_what_cannot_be_measured_is_asked(max_age: int | None, step: Step) -> None:
+    """AZ-17: a session whose tenant did not say when the login was meets no ``max_age``; that tenant is asked."""
+    request = AuthorizeRequest("webapp", CALLBACK, max_age=max_age)
+    assert next_step(request, a_session(dated=False), NOW) is step

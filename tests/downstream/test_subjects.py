@@ -14,7 +14,7 @@ from proxy.downstream.id_token import IdTokens, Occasion
 from proxy.downstream.introspection import Introspection
 from proxy.downstream.key_record import Held
 from proxy.downstream.keys import KeyRing, generate
-from proxy.downstream.subjects import Subjects, sector
+from proxy.downstream.subjects import Subjects, profile_for, sector
 from proxy.oidc.errors import Unavailable
 from proxy.store.memory import MemoryStore
 from proxy.store.redis import RedisStore
@@ -55,6 +55,13 @@ def test_the_sector() -> None:
     """OIDC Core 8.1: the host of the sector identifier, else that of the redirect URIs."""
     named = PAIRWISE.model_copy(update={"sector_identifier_uri": "https://sector.example/list"})
     assert (sector(named), sector(PAIRWISE)) == ("sector.example", "app.example")
+
+
+def test_a_nameless_person_stays_so_to_pairwise_clients() -> None:
+    """OIDC Core 8.1: the tenant's ``sub``, which stands in for a missing name, is told to public clients alone."""
+    nameless, named = a_session(profile={"name": "ada", "zoneinfo": "UTC"}), a_session(profile={"name": "Ada"})
+    assert profile_for(PAIRWISE, nameless) == {"zoneinfo": "UTC"} and profile_for(PAIRWISE, named) == {"name": "Ada"}
+    assert profile_for(WEBAPP, nameless)["name"] == "ada"
 
 
 PLACES = ("id_token", "front id_token", "userinfo", "introspection", "at+jwt", "at+jwt introspection")

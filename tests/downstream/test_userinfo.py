@@ -9,10 +9,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from proxy.downstream.consents import Consents
 from proxy.downstream.id_token import SCOPE_CLAIMS
+from proxy.downstream.standing import Standing
 from proxy.features import Answer, Bearer, Caller
-from proxy.oidc.errors import Refused
-from tests.downstream.world import API, ISSUER, WEBAPP, World, a_session, payload
+from proxy.oidc.errors import Refused, Unavailable
+from tests.downstream.world import API, CORP, ISSUER, WEBAPP, FailingStore, World, a_session, payload
 
 WHOLE: dict[str, Any] = {
     **{name: f"some {name}" for names in SCOPE_CLAIMS.values() for name in names},
@@ -121,3 +123,28 @@ async def test_in_15_no_token_and_nothing_internal_is_told(world: World, audienc
     world.session = a_session(profile=profile)
     token = (await world.tokens(scope="openid email", audience=audience))["access_token"]
     assert set(await world.userinfo(token)) == {"sub", "email", "email_verified"}
+
+
+@pytest.mark.parametrize("what", ["connection", "api", "consent", "store"])
+async def test_in_09_a_token_opens_nothing_that_is_not_allowed_any_more(what: str) -> None:
+    """IN-09: after the connection was disabled for the client, an API taken away or the consent revoked, userinfo
+    says no as introspection does; a store that cannot say is no yes."""
+    third = WEBAPP.model_copy(update={"is_first_party": False})
+    world = await World(clients={"webapp": third}).begin(a_session())
+    consents = Consents(world.store)
+    await consents.allow("oidc|corp|ada", "webapp", ("scope openid", f"api {API}"), world.clock.now)
+    token = (await world.tokens(scope="openid", audience=API))["access_token"]
+    assert (await world.userinfo(token))["sub"] == "oidc|corp|ada"
+    if what == "connection":
+        world.connections["corp"] = CORP.model_copy(update={"enabled_clients": ("other",)})
+    elif what == "api":
+        world.clients["webapp"] = third.model_copy(update={"grants": ()})
+    elif what == "consent":
+        assert await consents.revoke("oidc|corp|ada", "webapp")
+    else:
+        broken = Consents(FailingStore(world.store, lambda op: True, Unavailable("store")))
+        world.userinfo_endpoint = replace(world.userinfo_endpoint, standing=Standing(world.connections, broken))
+    with pytest.raises((Unavailable, Refused)) as caught:
+        await world.userinfo(token)
+    error = caught.value
+    assert (error.code, error.status) == ("invalid_token", 401) if isinstance(error, Refused) else what == "store"

@@ -17,6 +17,7 @@ from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.authorize_endpoint import Authorize, Shore
 from proxy.downstream.clients import Clients
+from proxy.downstream.consents import Consents
 from proxy.downstream.dpop import Proofs
 from proxy.downstream.front_channel import FrontChannel
 from proxy.downstream.grant import Lifetimes, session_key
@@ -28,6 +29,7 @@ from proxy.downstream.logout import RpInitiatedLogout
 from proxy.downstream.metadata import Metadata, joined
 from proxy.downstream.refresh_token import RefreshToken
 from proxy.downstream.ring import Ring
+from proxy.downstream.standing import Standing
 from proxy.downstream.subjects import Subjects
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.userinfo import UserInfo
@@ -247,7 +249,7 @@ class World:
         self.authorize_endpoint = Authorize(shore, responses, self.log_in, self.keep_alive, self.doors)
         self.proofs = Proofs(ISSUER, self.store, b"n" * 32, asks_nonce=False)
         self.token = Token(ISSUER, {**self.code.grants(), **self.refresh_token.grants()}, self.proofs)
-        self.userinfo_endpoint = UserInfo(ISSUER, self.keys)
+        self.userinfo_endpoint = UserInfo(ISSUER, self.keys, Standing(self.connections, Consents(self.store)))
         self.leaving = Leaving(ISSUER, self.end, self.away, b"k" * 32)
         self.logout = RpInitiatedLogout(ISSUER, self.known, self.keys, self.subjects, self.leaving)
         self.features: tuple[Feature, ...] = (

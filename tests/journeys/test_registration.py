@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, encode_basic_auth
 
+from proxy.downstream.consents import Consents
 from proxy.downstream.grant import Grant, access_key, grant_key, new_id, new_secret
 from proxy.downstream.initial_tokens import InitialTokens
 from proxy.store.memory import MemoryStore
@@ -154,6 +155,7 @@ async def test_rg_07_the_tokens_of_a_removed_client_end_with_it(tmp_path: Path) 
             new_id(), client["client_id"], "u", "s", "corp", ("openid",), now, now, now + 900, {}, "u", offline=True
         )
         await node.store.put(grant_key(grant.id), grant.as_value(), 900)
+        await Consents(node.store).allow("u", client["client_id"], ("scope openid",), now)
         audience = [f"{node.issuer}userinfo"]
         record = {
             "grant": grant.id,

@@ -218,6 +218,21 @@ def test_rp_33_claims_that_lie_elsewhere_are_left_out() -> None:
     assert not [name for name in found if name.startswith("_claim")]
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"iat": NOW_I - 50, "auth_time": NOW_I - 55}, NOW_I - 5),
+        ({"iat": NOW_I + 50, "auth_time": NOW_I + 30}, NOW_I - 20),
+        ({"iat": NOW_I, "auth_time": NOW_I + 20}, NOW_I),
+        ({"auth_time": None}, None),
+    ],
+    ids=["slow-clock", "fast-clock", "after-its-token", "absent"],
+)
+def test_rp_29_when_the_login_was_is_told_by_our_clock(said: dict[str, Any], found: int | None) -> None:
+    """RP-29: the age of the login by the tenant's clock, counted back from now; never in the future."""
+    assert verify(token(**said)).auth_time == found
+
+
 FRESH, MAX_60 = Wishes(fresh=True), Wishes(max_age=60)
 STEP_UP: list[tuple[str, Wishes, dict[str, Any], bool]] = [
     ("fresh-during-trip", FRESH, {"auth_time": NOW_I - 10}, True),
