@@ -15,7 +15,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from proxy.oidc.addresses import LOOPBACK, Blocked, Guard, Network, check_url, networks
 from proxy.oidc.errors import Misconfigured, Problem, UpstreamError
-from proxy.oidc.messages import HttpRequest, HttpResponse
+from proxy.oidc.messages import STRANGERS, HttpRequest, HttpResponse
 from proxy.oidc.urls import is_loopback
 
 log = logging.getLogger("isthmus.wire")
@@ -42,8 +42,8 @@ PER_GROUP, PER_KIND, PER_NODE = 20, 50, 200
 """Calls at once: to one party, to all parties of a kind (``kind:name``: clients, of whom there may be thousands), to
 everybody. The kinds together leave places to the tenants, whatever clients let us wait for."""
 LOOKUPS = 4
-"""Threads that look up clients' names. Whose name server never answers holds one for minutes: not one of the tenants'.
-"""
+"""Threads that look up the names of clients that registered themselves. Whose name server never answers holds one for
+minutes: it shall be none that others need."""
 
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -60,10 +60,11 @@ def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
 
 
 class _Aside(AbstractResolver):
-    """Asks the system with threads of its own."""
+    """Asks the system with threads of its own. A lookup outlives the call that began it, so what waits is bounded."""
 
-    def __init__(self, threads: Executor) -> None:
-        self._threads = threads
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS, "lookup")
+        self._under_way = 0
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -71,7 +72,13 @@ class _Aside(AbstractResolver):
         ask = partial(
             socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        if self._under_way >= PER_KIND:
+            raise OSError("too many lookups under way")
+        self._under_way += 1
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        finally:
+            self._under_way -= 1
         return [
             ResolveResult(
                 hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
@@ -80,7 +87,8 @@ class _Aside(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """The threads are not ours."""
+        """What runs is left to itself: nobody can stop it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Resolver(AbstractResolver):
@@ -105,7 +113,7 @@ class _Resolver(AbstractResolver):
 @dataclass(frozen=True)
 class _Way:
     """What sockets may be shared: the guard and the trust anchors they were opened under. ``aside``: names are looked
-    up by other threads than the tenants'."""
+    up by threads that tenants do not need."""
 
     guard: Guard
     trust: tuple[str, ...]
@@ -139,7 +147,7 @@ class Wire:
         self._open = _Open()
         self._calls: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
-        self._threads: Executor = ThreadPoolExecutor(LOOKUPS, "lookup")
+        self._aside = _Aside()
         self._context(self._everyone.trust)
 
     def admit(self, group: str, *, allow_private: Iterable[str] = (), trust: Iterable[str] = ()) -> None:
@@ -171,8 +179,7 @@ class Wire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sessions, self._open.sessions = tuple(self._open.sessions.values()), {}
-        await asyncio.gather(*(session.close() for session in sessions))
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*(session.close() for session in sessions), self._aside.close())
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """The answer, whatever its status. Raises ``UpstreamError``: 502 no usable answer, 503 too many calls, 504 no
@@ -226,7 +233,7 @@ class Wire:
         rights = self._rights.get(request.group, self._everyone)
         # What is spoken without TLS stays on loopback, whatever a name resolves to.
         guard = Guard(LOOPBACK, public=False) if request.url.startswith("http://") else Guard(rights.listed)
-        way = _Way(guard, rights.trust, bool(_kind(request.group)))
+        way = _Way(guard, rights.trust, _kind(request.group).startswith(STRANGERS))
         if way not in self._open.sessions:
             self._open.sessions[way] = self._new_session(way)
         return self._open.sessions[way]
@@ -237,7 +244,7 @@ class Wire:
             limit=PER_NODE,
             ttl_dns_cache=DNS_SECONDS,
             keepalive_timeout=IDLE_SECONDS,
-            resolver=_Resolver(way.guard, _Aside(self._threads) if way.aside else aiohttp.ThreadedResolver()),
+            resolver=_Resolver(way.guard, self._aside if way.aside else aiohttp.ThreadedResolver()),
             socket_factory=_socket_factory(way.guard),
         )
         return aiohttp.ClientSession(

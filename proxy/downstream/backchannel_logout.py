@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.downstream import deliveries
+from proxy.downstream.client_keys import wire_group
 from proxy.downstream.clients import Clients
 from proxy.downstream.deliveries import Delivery
 from proxy.downstream.keys import KeyRing
@@ -85,5 +86,5 @@ def build_call(client: Client, token: str) -> HttpRequest:
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         body=urlencode({"logout_token": token}).encode("ascii"),
         limit=64 * KILOBYTE,
-        group=f"logout:{client.client_id}",
+        group=wire_group(client, "-logout"),
     )

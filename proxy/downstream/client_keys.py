@@ -19,7 +19,7 @@ from proxy.oidc import jose
 from proxy.oidc.errors import Unavailable, UpstreamError
 from proxy.oidc.jose import JoseError, NoSuchKey, Verified
 from proxy.oidc.keys import KeySet, NoKeySet, parse_jwks
-from proxy.oidc.messages import KILOBYTE, HttpRequest, HttpResponse, Send
+from proxy.oidc.messages import KILOBYTE, STRANGERS, HttpRequest, HttpResponse, Send
 from proxy.oidc.strict_json import load_object
 
 log = logging.getLogger("isthmus.client")
@@ -39,11 +39,11 @@ class _Place:
     cell: Cell[KeySet]
 
 
-def wire_group(client: Client) -> str:
+def wire_group(client: Client, purpose: str = "") -> str:
     """Under which name calls to a client are counted: no client takes another's places on the wire, and all that
-    registered themselves together none of the operator's."""
-    kind = "registered" if client.client_id.startswith(REGISTERED) else "client"
-    return f"{kind}:{client.client_id}"
+    registered themselves together none of the operator's. Calls for a ``purpose`` have places of their own."""
+    kind = STRANGERS if client.client_id.startswith(REGISTERED) else "client"
+    return f"{kind}{purpose}:{client.client_id}"
 
 
 class ClientKeys:

@@ -18,10 +18,10 @@ from proxy.downstream.registered import Registered, Registry, hashed, matches, n
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Client
 from proxy.oidc.errors import Refused, UpstreamError
-from proxy.oidc.messages import HttpRequest, Send
+from proxy.oidc.messages import STRANGERS, HttpRequest, Send
 
 FETCH_SECONDS = 3.0
-GROUP = "registration:sectors"
+GROUP = f"{STRANGERS}-sector:all"
 """Under which name the wire counts what we fetch here. No connection can have it."""
 PATH = "oidc/register"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}

@@ -9,6 +9,9 @@ KILOBYTE = 1024
 DOCUMENT_LIMIT = 128 * KILOBYTE
 """Largest document we read from a tenant (Auth0's own limit for a discovery document)."""
 
+STRANGERS = "registered"
+"""How the kind of a party begins (``HttpRequest.group``) that the operator did not name: it registered itself."""
+
 
 @dataclass(frozen=True, repr=False)
 class HttpRequest:
