@@ -14,7 +14,9 @@ from typing import Any
 
 from proxy.downstream import grant as grants
 from proxy.downstream.access_token import AccessTokens
+from proxy.downstream.consents import Consents
 from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key, session_key
+from proxy.downstream.standing import Standing
 from proxy.features import Feature, Redeem, Request
 from proxy.models import Client, Connection, TenantTokens
 from proxy.models.client import FEDERATED_TOKEN, TOKEN_EXCHANGE
@@ -51,6 +53,8 @@ class TokenExchange(Feature):
         check_wish(request.params)
         grant = await self._grant(request.params, client, request.now)
         self._check_connection(request.params["connection"], grant, client)
+        if not await Standing(self.connections, Consents(self.store)).holds(grant, client):
+            raise no_subject("not_allowed_any_more")
         if await self.store.get(session_key(grant.sid)) is None:
             raise log_in_again("session_ended")
         found = await self.find(grant.user_id, grant.connection)
@@ -66,7 +70,7 @@ class TokenExchange(Feature):
         by_kind = self._of_access if params["subject_token_type"] == ACCESS_TOKEN else self._of_refresh
         grant = await by_kind(token, now)
         if grant is None or grant.client_id != client.client_id or not grant.user_id:
-            raise Refused("invalid_request", "subject_token is no live token of this client", reason="subject_token")
+            raise no_subject("subject_token")
         return grant
 
     async def _of_access(self, token: str, now: float) -> Grant | None:
@@ -121,6 +125,11 @@ def answer_of(found: TenantTokens, kind: str, now: float) -> Mapping[str, Any]:
         **seconds,
         **scope,
     }
+
+
+def no_subject(reason: str) -> Refused:
+    """The error for a subject token that stands for nothing here (2.2.2)."""
+    return Refused("invalid_request", "subject_token is no live token of this client", reason=reason)
 
 
 def log_in_again(reason: str) -> Refused:

@@ -266,3 +266,13 @@ def test_texts_that_are_no_base64_cost_nothing() -> None:
     tokens = World().access_tokens
     for text in ("a.b", "é.é.é", urlsafe_b64encode(b"{}").decode() + "..", "a" * 20_000 + ".b.c"):
         assert replace(tokens, keys=ring)._read_jwt(text, 0.0) is None
+
+
+@pytest.mark.parametrize("change", [{"a_field_of_later": 1}, {"exp": None}, {"scopes": 7}])
+async def test_an_opaque_token_of_another_shape_is_no_token(world: World, change: dict[str, Any]) -> None:
+    """What another version wrote is refused as a token that does not count, not told as a fault of ours."""
+    token = await a_token(world, None)
+    record = await world.store.get(access_key(token))
+    assert record is not None
+    await world.store.put(access_key(token), {**record.value, **change}, 100)
+    await refused(world.access_tokens.check(token, USERINFO, world.clock.now))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.downstream.consents import Consents
 from proxy.downstream.grant import revoke
 from proxy.downstream.token_exchange import ACCESS_TOKEN, OF_THE_TENANT, REFRESH_TOKEN, TokenExchange
 from proxy.models import Client, Connection, TenantTokens
@@ -249,3 +250,22 @@ async def test_a_store_that_cannot_say_is_no_refusal(case: Exchanging) -> None:
     with_the_grant(case.world, case.kept)
     with pytest.raises(Unavailable):
         await case.ask(tokens["refresh_token"], REFRESH_TOKEN)
+
+
+@pytest.mark.parametrize("what", ["consent", "api"])
+async def test_tk_17_it_hangs_on_what_was_allowed(what: str) -> None:
+    """TK-17: consent taken back, or an API taken away: no token of the tenant either, as at a refresh."""
+    case = await exchanging(EXCHANGES.model_copy(update={"is_first_party": False}))
+    world, consents = case.world, Consents(case.world.store)
+    shown = ("scope openid", "scope profile", "scope offline_access", f"api {API}")
+    await consents.allow("oidc|corp|ada", "webapp", shown, NOW)
+    tokens = await world.tokens(scope=OFFLINE, audience=API)
+    kinds = ((ACCESS_TOKEN, tokens["access_token"]), (REFRESH_TOKEN, tokens["refresh_token"]))
+    for kind, token in kinds:
+        assert (await case.ask(token, kind))["access_token"] == "the-tenants-token"
+    if what == "consent":
+        assert await consents.revoke("oidc|corp|ada", "webapp")
+    else:
+        world.clients["webapp"] = world.clients["webapp"].model_copy(update={"grants": ()})
+    for kind, token in kinds:
+        await case.reason(token, kind)

@@ -88,3 +88,11 @@ def test_in_03_a_request_without_a_token_is_told_apart_from_one_with_a_bad_one()
     with pytest.raises(Refused) as refused:
         bodies.access_token(make_mocked_request("GET", "/userinfo"), {})
     assert (refused.value.code, refused.value.status) == (bodies.NO_TOKEN, 401)
+
+
+@pytest.mark.parametrize("text", ['{"state": "\\ud800"}', '{"\\udfff": "a"}', '{"a": "\\ud800\\ud800"}'])
+def test_ds_05_half_a_character_is_no_text(text: str) -> None:
+    """DS-05: JSON can spell a surrogate that stands alone; it could be put in no address and no page."""
+    with pytest.raises(Shown):
+        bodies.strings(text)
+    assert bodies.strings('{"a": "\\ud83d\\ude00"}') == [("a", "\U0001f600")]
