@@ -63,10 +63,10 @@ class Sessions:
         if not dot or len(sid) != 22 or len(secret) != 43:
             return None
         record = await self._store.get(session_key(sid))
-        if record is None or not hmac.compare_digest(digest(secret), str(record.value["secret"])):
+        if record is None or not hmac.compare_digest(digest(secret), str(record.value.get("secret"))):
             return None
         session = from_value(record.value)
-        alive = now < session.expires_at and session.connection in self._connections
+        alive = session is not None and now < session.expires_at and session.connection in self._connections
         return session if alive else None
 
     def lifetime(self, session: Session, now: float) -> int:
@@ -88,10 +88,13 @@ class Sessions:
         )
 
 
-def from_value(value: Mapping[str, Any]) -> Session:
-    """A session back from its record."""
+def from_value(value: Mapping[str, Any]) -> Session | None:
+    """A session back from its record; None for one of a shape that we do not know."""
     fields = {name: each for name, each in value.items() if name != "secret"}
-    return Session(**{**fields, "amr": tuple(value["amr"])})
+    try:
+        return Session(**{**fields, "amr": tuple(value["amr"])})
+    except (KeyError, TypeError):
+        return None
 
 
 def _value(session: Session, ticket: Ticket) -> Mapping[str, Any]:

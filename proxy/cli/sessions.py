@@ -133,6 +133,8 @@ async def _sessions(store: Store, wanted: Wanted) -> list[Session]:
     now, found = time.time(), []
     async for record in _records(store, _session_keys(store, wanted)):
         session = from_value(record)
+        if session is None:
+            continue
         fits = wanted.user in ("", session.user_id) and wanted.connection in ("", session.connection)
         if fits and now < session.expires_at:
             found.append(session)

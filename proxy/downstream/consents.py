@@ -55,8 +55,11 @@ class Consent:
 
     @classmethod
     def from_record(cls, record: Record | None) -> Consent | None:
-        """Back from its record."""
-        return cls(**{**record.value, "things": tuple(record.value["things"])}) if record else None
+        """Back from its record; None for one of a shape that we do not know."""
+        try:
+            return cls(**{**record.value, "things": tuple(record.value["things"])}) if record else None
+        except (KeyError, TypeError):
+            return None
 
     def covers(self, wanted: Collection[str]) -> bool:
         """Whether all of it was allowed."""

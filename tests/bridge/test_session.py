@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -166,3 +167,17 @@ async def test_a_session_in_use_stays_listed(sessions: Sessions, store: MemorySt
         await store.run(sessions.keep_alive(session, clock.now))
     await begun(sessions, store, a_session(created_at=int(clock.now)))
     assert session_key(session.sid) in await store.list(sessions_of_user("oidc|corp|ada"))
+
+
+@pytest.mark.parametrize("change", [{"a_field_of_later": 1}, {"amr": None}, {"secret": None}])
+async def test_a_session_of_another_shape_is_none(change: dict[str, Any]) -> None:
+    """What another version wrote is no session: the person logs in again, and sees no fault of ours for days."""
+    ada, store = a_session(), MemoryStore()
+    ticket = Ticket.new(ada.sid)
+    sessions = Sessions(store, {"corp": CORP}, idle=1000, absolute=10_000)
+    await store.run(sessions.begin(ada, ticket, NOW))
+    assert await sessions.load(ticket.cookie, NOW) == ada
+    record = await store.get(session_key(ada.sid))
+    assert record is not None
+    await store.put(session_key(ada.sid), {**record.value, **change}, 1000)
+    assert await sessions.load(ticket.cookie, NOW) is None

@@ -84,3 +84,10 @@ async def test_back_from_the_store_they_are_what_they_were(tokens: TenantTokens)
     await store.run(keep("oidc|corp|ada", "corp", tokens, 60))
     assert await UpstreamTokens(store).find("oidc|corp|ada", "corp") == tokens
     assert tokens_key("oidc|corp|ada", "corp").kind == "upstream_tokens"
+
+
+async def test_tokens_of_another_shape_are_none() -> None:
+    """What another version wrote is not handed on: the next login brings others."""
+    store = MemoryStore()
+    await store.put(tokens_key("oidc|corp|ada", "corp"), {"access_token": "x", "a_field_of_later": 1}, 100)
+    assert await UpstreamTokens(store).find("oidc|corp|ada", "corp") is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.downstream.authorize import AuthorizeRequest, check_request
-from proxy.downstream.consents import KEPT, Consent, Consents, things
+from proxy.downstream.consents import KEPT, Consent, Consents, consent_key, consents_of, things
 from proxy.downstream.grant import Grant
 from proxy.models import Client
 from proxy.models.client import ApiGrant
@@ -172,3 +172,12 @@ async def test_a_clients_own_grant_needs_nobodys_consent() -> None:
     consents = Consents(MemoryStore())
     assert await consents.still_covers(grant, THIRD)
     assert not await consents.still_covers(replace(grant, user_id=ADA), THIRD)
+
+
+@pytest.mark.parametrize("value", [{"client_id": "webapp"}, {"client_id": "webapp", "things": None, "since": 1}])
+async def test_a_consent_of_another_shape_is_none(value: dict[str, Any]) -> None:
+    """What another version wrote allows nothing: the person is asked again."""
+    store = MemoryStore()
+    await store.put(consent_key("oidc|corp|ada", "webapp"), value, 100, under=(consents_of("oidc|corp|ada"),))
+    assert await Consents(store).find("oidc|corp|ada", "webapp") is None
+    assert await Consents(store).given_by("oidc|corp|ada") == ()
