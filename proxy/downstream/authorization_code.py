@@ -13,8 +13,10 @@ from typing import Any
 from proxy.downstream import acr
 from proxy.downstream import grant as grants
 from proxy.downstream.authorize import AuthorizeRequest
+from proxy.downstream.consents import Consents
 from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
 from proxy.downstream.resource import for_resources
+from proxy.downstream.standing import Standing
 from proxy.downstream.subjects import Subjects, profile_for
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request, Respond, Response
@@ -153,6 +155,8 @@ class AuthorizationCode(Feature):
             raise invalid_code("connection_disabled")
         refresh, now = "", request.now
         grant = code.grant(grant_id, self.lifetimes, now)
+        if not await Standing(self.connections, Consents(self.store)).holds(grant, client):
+            raise invalid_code("not_allowed_any_more")
         if grant.offline:
             grant, refresh = grants.rotate(grants.bound(grant, client, request.jkt), now)
         held = for_resources(grant, client, request.params)

@@ -15,9 +15,22 @@ from proxy.downstream.consent import Consent as ConsentPage
 from proxy.downstream.consents import Consents
 from proxy.features import Answer, Caller
 from proxy.models import Client, Session
-from proxy.oidc.errors import ProtocolError, Shown, Unavailable
+from proxy.oidc.errors import ProtocolError, Refused, Shown, Unavailable
 from proxy.store import Put
-from tests.downstream.world import CALLBACK, CORP, ISSUER, OTHER, WEBAPP, FailingStore, World, a_session, asked, told
+from tests.downstream.world import (
+    API,
+    CALLBACK,
+    CORP,
+    ISSUER,
+    OTHER,
+    WEBAPP,
+    FailingStore,
+    World,
+    a_session,
+    answer_params,
+    asked,
+    told,
+)
 
 ADA = "oidc|corp|ada"
 THIRD = WEBAPP.model_copy(update={"is_first_party": False, "client_uri": "https://app.example/about"})
@@ -83,6 +96,21 @@ async def test_the_operators_own_clients_never_ask(prompt: str | None) -> None:
     """The operator decided for them, whatever they ask for."""
     case = await asking(webapp=WEBAPP)
     assert "code" in await case.world.refusal(prompt=prompt)
+
+
+@pytest.mark.parametrize("what", ["consent", "api"])
+async def test_tk_17_a_code_is_no_better_than_what_is_behind_it(what: str) -> None:
+    """TK-17: the consent revoked, or the API taken away, between the code and its redemption: invalid_grant."""
+    case = await asking()
+    answer = await case.decide(await case.begin(audience=API))
+    code = answer_params(answer.redirect)["code"]
+    if what == "consent":
+        assert await case.consents.revoke(ADA, "webapp")
+    else:
+        case.world.clients["webapp"] = THIRD.model_copy(update={"grants": ()})
+    with pytest.raises(Refused) as caught:
+        await case.world.redeem(code)
+    assert (caught.value.code, caught.value.reason) == ("invalid_grant", "not_allowed_any_more")
 
 
 async def test_more_than_was_allowed_is_asked_again() -> None:
