@@ -9,7 +9,7 @@ if (here.has("state") && (here.has("code") || here.has("error"))) {
   try {
     window.came = await client.handleRedirectCallback();
   } catch (error) {
-    window.refused = { error: error.error, description: error.error_description, state: error.appState };
+    window.refused = { error: error.error, message: error.message, state: error.appState };
   }
   history.replaceState({}, "", "/");
 }

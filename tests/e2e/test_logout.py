@@ -67,6 +67,7 @@ class Scene:
         """By the address of Auth0's SDKs: it needs no token."""
         query = urlencode({"client_id": "app", "returnTo": self.base("same-site")})
         await page.goto(f"{self.node.issuer}v2/logout?{query}")
+        await page.wait_for_url(self.base("same-site"))  # the page of frames goes on by itself
 
 
 @pytest.fixture

@@ -264,6 +264,7 @@ async def test_a_page_that_nobody_listed(houses: Houses, window: BrowserContext)
         await page.evaluate("void client.loginWithRedirect()")
         await page.get_by_role("button", name="Mira").click()
         await page.wait_for_function("window.refused")
+        assert await page.evaluate("refused.message") == "Failed to fetch"
         assert await page.evaluate("client.isAuthenticated()") is False
 
 
