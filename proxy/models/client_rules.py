@@ -53,11 +53,10 @@ def _secrets(client: Client) -> Iterator[Fault]:
 
 
 def _keys(client: Client) -> Iterator[Fault]:
-    signs = client.token_endpoint_auth_method == "private_key_jwt" or client.require_signed_request_object
     if client.jwks is not None and client.jwks_uri:
         yield "jwks_uri", "stands beside jwks; give one of the two"
     elif client.jwks is not None:
-        yield from _given_keys(client.jwks, signs=signs)
+        yield from _given_keys(client, client.jwks)
     if client.token_endpoint_auth_method == "private_key_jwt" and client.jwks is None and not client.jwks_uri:
         yield "jwks_uri", 'is missing; "private_key_jwt" needs jwks or jwks_uri'
     alg = client.request_object_signing_alg
@@ -65,18 +64,24 @@ def _keys(client: Client) -> Iterator[Fault]:
         yield "request_object_signing_alg", f"must be from {', '.join(SIGNED_WITH_A_KEY)}"
 
 
-def _given_keys(jwks: Mapping[str, Any], *, signs: bool) -> Iterator[Fault]:
-    """``signs``: the client must sign with them, so that one at least verifies what we know."""
+def _must_sign_with(client: Client) -> Iterator[Collection[str]]:
+    """For each thing that the client must sign with a key, the algorithms it may use."""
+    if client.token_endpoint_auth_method == "private_key_jwt":
+        yield (client.token_endpoint_auth_signing_alg,) if client.token_endpoint_auth_signing_alg else SIGNED_WITH_A_KEY
+    if client.require_signed_request_object:
+        yield (client.request_object_signing_alg,) if client.request_object_signing_alg else SIGNED_WITH_A_KEY
+
+
+def _given_keys(client: Client, jwks: Mapping[str, Any]) -> Iterator[Fault]:
     try:
         found = check_client_jwks(jwks)
     except ValueError as error:
         yield "jwks", str(error)
     else:
-        if signs and not any(key.fits(alg) for key in found.keys for alg in SIGNED_WITH_A_KEY):
-            yield (
-                "jwks",
-                f"holds no key that verifies {', '.join(SIGNED_WITH_A_KEY)}; add the one the client signs with",
-            )
+        for algs in _must_sign_with(client):
+            if not any(key.fits(alg) for key in found.keys for alg in algs):
+                yield "jwks", f"holds no key for {', '.join(algs)}; add the one the client signs with"
+                return
 
 
 def _signatures(client: Client, algorithms: Collection[str], has_secret: bool) -> Iterator[Fault]:

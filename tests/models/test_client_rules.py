@@ -12,6 +12,7 @@ from tests.kit.tenant import signer
 
 GOOD: dict[str, Any] = {"client_id": "app", "redirect_uris": ["https://app.example/cb"]}
 KEY = dict(signer("client").public_jwk)
+BY_KEY = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [KEY]}}
 TWO_HOSTS = ["https://a.example/cb", "https://b.example/cb"]
 
 
@@ -53,6 +54,9 @@ def faults(*, has_secret: bool = True, **changes: Any) -> list[str]:
         ({"jwks": {"keys": [{**KEY, "use": "enc"}]}}, []),
         ({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{**KEY, "use": "enc"}]}}, ["jwks"]),
         ({"require_signed_request_object": True, "jwks": {"keys": [{**KEY, "use": "enc"}]}}, ["jwks"]),
+        ({**BY_KEY, "token_endpoint_auth_signing_alg": "RS256"}, []),
+        ({**BY_KEY, "token_endpoint_auth_signing_alg": "ES256"}, ["jwks"]),
+        ({**BY_KEY, "require_signed_request_object": True, "request_object_signing_alg": "ES256"}, ["jwks"]),
         ({"jwks": {"keys": [{**KEY, "d": "AQAB"}]}}, ["jwks"]),
         ({"jwks": {"keys": [{**KEY, "x5u": "https://app.example/cert"}]}}, ["jwks"]),
         ({"dpop_bound_access_tokens": True}, []),
