@@ -28,7 +28,7 @@ FETCH_SECONDS = 3.0
 LIMIT = 64 * KILOBYTE
 MAX_AGE = 600
 MOST_KEPT = 500
-"""Clients whose key sets are kept."""
+"""Clients whose key sets are kept. Those who registered themselves make room first, the eldest before all."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ClientKeys:
         self._places[client.client_id] = place
         self._places.move_to_end(client.client_id)
         while len(self._places) > MOST_KEPT:
-            self._places.popitem(last=False)
+            del self._places[next((id for id in self._places if id.startswith(REGISTERED)), next(iter(self._places)))]
         return place.cell
 
     async def _fetch(self, client: Client) -> KeySet:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from proxy.cell import PAUSE, SHORT_PAUSE
+from proxy.downstream import client_keys
 from proxy.downstream.client_keys import LIMIT, MAX_AGE, MOST_KEPT, ClientKeys
 from proxy.models import Client
+from proxy.models.client import REGISTERED
 from proxy.oidc.errors import Unavailable
 from proxy.oidc.jose import JoseError, Signer
 from tests.downstream.world import Clock
@@ -180,3 +182,16 @@ async def test_a_malformed_token_fetches_nothing(scene: Scene) -> None:
     with pytest.raises(JoseError):
         await scene.keys.verify(AWAY, "a.b", ALGORITHMS, TYPES)
     assert scene.fetches == 0
+
+
+async def test_rg_09_those_who_registered_themselves_make_room_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RG-09: however many they are, the kept keys of the operator's clients stay, and judge while the client is away."""
+    monkeypatch.setattr(client_keys, "MOST_KEPT", 2)
+    assert await scene.verify(ONE) == "good"
+    for number in range(5):
+        assert await scene.verify(ONE, client(client_id=f"{REGISTERED}{number}", jwks_uri=URL)) == "good"
+    scene.shelf.pages.clear()
+    assert await scene.verify(ONE) == "good"
+    assert list(scene.keys._places) == [f"{REGISTERED}4", "app"]
