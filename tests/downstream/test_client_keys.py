@@ -187,7 +187,7 @@ async def test_a_malformed_token_fetches_nothing(scene: Scene) -> None:
 async def test_rg_09_those_who_registered_themselves_make_room_first(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RG-09: however many they are, the kept keys of the operator's clients stay, and judge while the client is away."""
+    """RG-09: however many they are, kept keys of the operator's clients stay, and judge while the client is away."""
     monkeypatch.setattr(client_keys, "MOST_KEPT", 2)
     assert await scene.verify(ONE) == "good"
     for number in range(5):
