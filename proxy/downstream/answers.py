@@ -7,6 +7,7 @@ message that Auth0's SDK for pages waits for. An error travels the way the answe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from proxy.downstream.authorize_rules import FORM_POST, FRAGMENT, LONGEST, QUERY, WEB_MESSAGE
@@ -20,16 +21,21 @@ IN_A_POPUP: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 with that window as soon as a single page in it asks to be alone."""
 
 
-def send(redirect_uri: str, mode: str, fields: Mapping[str, str]) -> Answer:
-    """The fields on their way to a redirect URI that was checked."""
-    if mode == FORM_POST:
-        values = {"action": redirect_uri, "fields": fields}
-        return Answer(page="form_post.html", values=values, leads_away=True, script="submit", headers=IN_A_POPUP)
-    if mode == WEB_MESSAGE:
-        return _message(origin(redirect_uri), fields)
+def send(redirect_uri: str, mode: str, fields: Mapping[str, str], browser_state: str = "") -> Answer:
+    """The fields on their way to a redirect URI that was checked, with the state that the browser keeps."""
+    if mode in (FORM_POST, WEB_MESSAGE):
+        page = _form(redirect_uri, fields) if mode == FORM_POST else _message(origin(redirect_uri), fields)
+        return replace(page, browser_state=browser_state)
     if mode == FRAGMENT:
-        return Answer(redirect=f"{redirect_uri}#{urlencode(fields, quote_via=quote)}")
-    return Answer(redirect=with_params(redirect_uri, fields))
+        url = f"{redirect_uri}#{urlencode(fields, quote_via=quote)}"
+        return Answer(redirect=url, browser_state=browser_state)
+    return Answer(redirect=with_params(redirect_uri, fields), browser_state=browser_state)
+
+
+def _form(action: str, fields: Mapping[str, str]) -> Answer:
+    """A page whose form goes there by itself."""
+    values = {"action": action, "fields": fields}
+    return Answer(page="form_post.html", values=values, leads_away=True, script="submit", headers=IN_A_POPUP)
 
 
 def _message(target: str, fields: Mapping[str, str]) -> Answer:

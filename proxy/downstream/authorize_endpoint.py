@@ -155,8 +155,8 @@ class Authorize(Feature):
         fields, writes = self.respond[asked.response_type](asked, client, session, now)
         more, also = self.along(asked, client, session, now)
         state = {"state": asked.state} if asked.state else {}
-        answer = send(asked.redirect_uri, asked.response_mode, {**fields, **more, **state, "iss": self.shore.issuer})
-        return replace(answer, browser_state=session.browser_state), (*writes, *also)
+        told = {**fields, **more, **state, "iss": self.shore.issuer}
+        return send(asked.redirect_uri, asked.response_mode, told, session.browser_state), (*writes, *also)
 
     def along(self, asked: AuthorizeRequest, client: Client, session: Session, now: float) -> Response:
         """What goes along with an answer, whatever carries it, and what must be written with it."""

@@ -44,7 +44,7 @@ def once(pairs: Iterable[tuple[str, str]]) -> Params:
 
 def words(text: str) -> tuple[str, ...]:
     """A space-delimited list (RFC 6749 3.3), order kept, each word once."""
-    return tuple(dict.fromkeys(word for word in text.split(" ") if word))
+    return tuple(dict.fromkeys(filter(None, text.split(" "))))
 
 
 def printable(text: str, most: int = 200) -> str:
