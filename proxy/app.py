@@ -235,7 +235,7 @@ def activation(parts: Parts, authorize: Authorize) -> tuple[Feature, ...]:
         return ()
     guesses = Throttle(burst=10, seconds=6, told="too many wrong codes from this address; wait a minute")
     codes = DeviceCodes(parts.store)
-    return (Activation(parts.issuer, parts.store, codes, parts.clients, authorize, parts.form_key, guesses),)
+    return (Activation(parts.issuer, codes, parts.clients, authorize, parts.form_key, guesses),)
 
 
 def registration(parts: Parts) -> tuple[Feature, ...]:

@@ -1,16 +1,15 @@
 """Ask a person before a third-party client is answered (OpenID Connect Core 3.1.2.4, RFC 6819 4.4.1.4, ASVS 10.7.1).
 
-The checked request waits in the store for the answer of the session it was made in: once, for ten minutes. What is
-allowed is what was shown, never what a form says. First-party clients, those of the operator, are answered without.
+What is allowed is what was shown, never what a form says. First-party clients, those of the operator, are answered
+without.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from proxy.downstream.answers import IN_A_POPUP
 from proxy.downstream.authorize import AuthorizeRequest, check_stored
@@ -18,16 +17,12 @@ from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.clients import Clients
 from proxy.downstream.consents import Consents, things
 from proxy.downstream.device_codes import DeviceCodes
-from proxy.downstream.forms import check_form, form_token
+from proxy.downstream.question import Asked, Question
 from proxy.features import Answer, Caller, Endpoint, Feature, Pause, Request
 from proxy.models import Client, Session
 from proxy.oidc.errors import Refused, Shown
-from proxy.oidc.urls import origin
-from proxy.store import Key, Put, Store, Taken, key
+from proxy.store import Store
 
-WAITS = 600
-"""Seconds a person has to decide."""
-MOST_OPEN = 20
 PATH = "login/consent"
 WORDS: Mapping[str, str] = {
     "scope openid": "Know who you are here",
@@ -65,11 +60,6 @@ class Waiting:
         return cls(AuthorizeRequest.from_value(value["request"]), tuple(value["things"]))
 
 
-def waiting_key(sid: str, id: str) -> Key:
-    """Where a waiting request lies: found only with the session it was made in."""
-    return key("consent_request", id, group=sid)
-
-
 @dataclass(frozen=True)
 class Consent(Feature):
     """``GET`` and ``POST login/consent``. ``form_key`` signs form tokens."""
@@ -93,44 +83,28 @@ class Consent(Feature):
             return None
         if "none" in asked.prompt:
             raise Refused("consent_required", "the person has not allowed this yet")
-        id = secrets.token_urlsafe(32)
-        index = key("consent_requests", "open", group=session.sid)
-        write = Put(waiting_key(session.sid, id), Waiting(asked, wanted).as_value(), WAITS, (index,), MOST_OPEN)
-        return Answer(redirect=f"{self.issuer}{PATH}?{urlencode({'id': id})}"), (write,)
+        return self._question.ask(session, Waiting(asked, wanted).as_value())
+
+    @property
+    def _question(self) -> Question:
+        return Question("consent", f"{self.issuer}{PATH}", self.issuer, self.store, self.form_key)
 
     async def handle(self, request: Request) -> Answer:
         """The page, or what the person chose on it. Raises ``Shown``, ``Unavailable``."""
-        id = request.params.get("id", "")
-        session = await request.session() if request.session else None
-        if session is None:
-            raise ended("no_session")
-        if request.method == "POST":
-            return await self._decided(request, id, session)
-        record = await self.store.get(waiting_key(session.sid, id))
-        if record is None:
-            raise ended("no_consent_request")
-        waiting = Waiting.from_value(record.value)
-        return self._page(id, waiting, await self._client(waiting, request.now), session)
-
-    # --- what the person chose ---
-
-    async def _decided(self, request: Request, id: str, session: Session) -> Answer:
-        check_form(request, self._form_token(id, session), self.issuer)
-        choice = request.params.get("choice", "")
-        if choice not in ("allow", "deny"):
-            raise Shown("invalid_request", "choose to allow or to deny")
-        taken = await self.store.take(waiting_key(session.sid, id))
-        if not isinstance(taken, Taken):
-            raise ended("no_consent_request" if taken is None else "consent_reuse")
-        waiting = Waiting.from_value(taken.value)
+        asked = await self._question.asked(request)
+        waiting = Waiting.from_value(asked.value)
         client = await self._client(waiting, request.now)
+        if not asked.choice:
+            return self._page(asked, waiting, client)
         try:
-            if choice == "deny":
+            if asked.choice == "deny":
                 return await self._denied(waiting, client, request.now)
-            return await self._allowed(waiting, client, session, request.now)
+            return await self._allowed(waiting, client, asked.session, request.now)
         except Refused as error:
             error.about = {"client_id": client.client_id}
             return self.authorize.refuse(waiting.request, error)
+
+    # --- what the person chose ---
 
     async def _denied(self, waiting: Waiting, client: Client, now: float) -> Answer:
         """A device has no address to be told at: it hears when it asks."""
@@ -157,25 +131,19 @@ class Consent(Feature):
         check_stored(waiting.request.as_value(), client)
         return client
 
-    def _form_token(self, id: str, session: Session) -> str:
-        return form_token(self.form_key, "consent", session.sid, id)
-
     # --- what the person sees ---
 
-    def _page(self, id: str, waiting: Waiting, client: Client, session: Session) -> Answer:
-        values = {
-            "action": f"{self.issuer}{PATH}",
-            "fields": {"id": id, "form_token": self._form_token(id, session)},
-            "client": client,
-            "unverified": client.client_id not in self.clients.declared,
-            "things": [in_words(thing) for thing in waiting.things],
-            "person": session.profile.get("name") or session.profile.get("email") or "",
-            "address": session.profile.get("email") or "",
-            "destination": destination(waiting.request.redirect_uri),
-            "other": self._somebody_else(waiting.request),
-        }
-        pictures = (origin(client.logo_uri),) if client.logo_uri else ()
-        return Answer(page="consent.html", values=values, leads_away=True, image_sources=pictures, headers=IN_A_POPUP)
+    def _page(self, asked: Asked, waiting: Waiting, client: Client) -> Answer:
+        page = self._question.page(
+            "consent.html",
+            asked,
+            client,
+            is_declared=client.client_id in self.clients.declared,
+            things=[in_words(thing) for thing in waiting.things],
+            destination=destination(waiting.request.redirect_uri),
+            other=self._somebody_else(waiting.request),
+        )
+        return replace(page, leads_away=True, headers=IN_A_POPUP)
 
     def _somebody_else(self, asked: AuthorizeRequest) -> str:
         """Where the same request begins with another person; one that was pushed or signed cannot be changed, and one
@@ -190,8 +158,3 @@ def destination(redirect_uri: str) -> str:
     """Where the answer goes, as a person can check it: the host, or of an installed app its own scheme."""
     parts = urlsplit(redirect_uri)
     return parts.netloc or parts.scheme
-
-
-def ended(reason: str) -> Shown:
-    """One text for every reason."""
-    return Shown("invalid_request", "this page has ended, was used, or belongs to another login", reason=reason)

@@ -6,11 +6,9 @@ the last page always asks, a known session and an earlier yes notwithstanding, a
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
-from urllib.parse import urlencode
 
 from proxy.downstream.authorization_code import Code, login_of
 from proxy.downstream.authorize import ACTIVATE, AuthorizeRequest, granted_scopes
@@ -20,18 +18,13 @@ from proxy.downstream.clients import Clients
 from proxy.downstream.consent import in_words
 from proxy.downstream.consents import things
 from proxy.downstream.device_codes import LONGEST_TYPED, DeviceCodes, Waiting, user_code_of
-from proxy.downstream.forms import check_form, form_token
+from proxy.downstream.question import Asked, Question, ended
 from proxy.features import Answer, Caller, Endpoint, Feature, Pause, Request
 from proxy.models import Client, Session
 from proxy.models.client import DEVICE_CODE
 from proxy.oidc.errors import Refused, Shown
-from proxy.oidc.urls import origin
-from proxy.store import Key, Put, Store, Taken, key
 
 CONFIRM = f"{ACTIVATE}/confirm"
-WAITS = 600
-"""Seconds a person has to decide."""
-MOST_OPEN = 20
 SOMEBODY_ELSE = "select_account"
 
 
@@ -57,18 +50,12 @@ def request_of(waiting: Waiting, user_code: str, client: Client, prompt: str) ->
     )
 
 
-def confirmation_key(sid: str, id: str) -> Key:
-    """Where a request waits for the person: found only with the session it was made in."""
-    return key("device_request", id, group=sid)
-
-
 @dataclass(frozen=True)
 class Activation(Feature):
     """``activate`` and ``activate/confirm``. Stands after consent in the list of features, since it asks last.
     ``form_key`` signs form tokens."""
 
     issuer: str
-    store: Store
     codes: DeviceCodes
     clients: Clients
     authorize: Authorize
@@ -110,37 +97,21 @@ class Activation(Feature):
         if not asked.device:
             return None
         check_device_allowed(asked.audiences, client)
-        id = secrets.token_urlsafe(32)
-        index = key("device_requests", "open", group=session.sid)
-        write = Put(confirmation_key(session.sid, id), {"request": asked.as_value()}, WAITS, (index,), MOST_OPEN)
-        return Answer(redirect=f"{self.issuer}{CONFIRM}?{urlencode({'id': id})}"), (write,)
+        return self._question.ask(session, {"request": asked.as_value()})
+
+    @property
+    def _question(self) -> Question:
+        return Question("device", f"{self.issuer}{CONFIRM}", self.issuer, self.authorize.shore.store, self.form_key)
 
     async def confirm(self, request: Request) -> Answer:
         """The page, or what the person chose on it. Raises ``Shown``, ``Unavailable``."""
-        id = request.params.get("id", "")
-        session = await request.session() if request.session else None
-        if session is None:
-            raise ended("no_session")
-        if request.method == "POST":
-            return await self._decided(request, id, session)
-        record = await self.store.get(confirmation_key(session.sid, id))
-        if record is None:
-            raise ended("no_device_request")
-        asked = AuthorizeRequest.from_value(record.value["request"])
-        return self._page(id, asked, await self._client(asked, request.now), session)
-
-    async def _decided(self, request: Request, id: str, session: Session) -> Answer:
-        check_form(request, self._form_token(id, session), self.issuer)
-        choice = request.params.get("choice", "")
-        if choice not in ("allow", "deny"):
-            raise Shown("invalid_request", "choose to allow or to deny")
-        taken = await self.store.take(confirmation_key(session.sid, id))
-        if not isinstance(taken, Taken):
-            raise ended("no_device_request" if taken is None else "device_request_reuse")
-        asked = AuthorizeRequest.from_value(taken.value["request"])
+        question = await self._question.asked(request)
+        asked = AuthorizeRequest.from_value(question.value["request"])
         client = await self._client(asked, request.now)
-        if choice == "allow":
-            return await self._allowed(asked, client, session, request.now)
+        if not question.choice:
+            return self._page(question, asked, client)
+        if question.choice == "allow":
+            return await self._allowed(asked, client, question.session, request.now)
         if not await self.codes.deny(asked.device, request.now):
             raise ended("device_code_ended")
         return done(client, allowed=False)
@@ -163,23 +134,16 @@ class Activation(Feature):
             raise Shown("invalid_request", "the application is no longer registered", reason="unknown_client")
         return client
 
-    def _form_token(self, id: str, session: Session) -> str:
-        return form_token(self.form_key, "device", session.sid, id)
-
-    def _page(self, id: str, asked: AuthorizeRequest, client: Client, session: Session) -> Answer:
-        values = {
-            "action": f"{self.issuer}{CONFIRM}",
-            "fields": {"id": id, "form_token": self._form_token(id, session)},
-            "client": client,
-            "unverified": client.client_id not in self.clients.declared,
-            "code": asked.device,
-            "things": [in_words(thing) for thing in things(asked, client)],
-            "person": session.profile.get("name") or session.profile.get("email") or "",
-            "address": session.profile.get("email") or "",
-            "other": replace(asked, prompt=(SOMEBODY_ELSE,)).address(self.issuer),
-        }
-        pictures = (origin(client.logo_uri),) if client.logo_uri else ()
-        return Answer(page="activate_confirm.html", values=values, image_sources=pictures)
+    def _page(self, question: Asked, asked: AuthorizeRequest, client: Client) -> Answer:
+        return self._question.page(
+            "activate_confirm.html",
+            question,
+            client,
+            is_declared=client.client_id in self.clients.declared,
+            code=asked.device,
+            things=[in_words(thing) for thing in things(asked, client)],
+            other=replace(asked, prompt=(SOMEBODY_ELSE,)).address(self.issuer),
+        )
 
 
 def code_page(issuer: str, typed: str, prompt: str, *, unknown: bool = False) -> Answer:
@@ -196,8 +160,3 @@ def code_page(issuer: str, typed: str, prompt: str, *, unknown: bool = False) ->
 def done(client: Client, *, allowed: bool) -> Answer:
     """The last page: the rest happens on the device."""
     return Answer(page="activate_done.html", values={"client": client.label, "allowed": allowed})
-
-
-def ended(reason: str) -> Shown:
-    """One text for every reason."""
-    return Shown("invalid_request", "this page has ended, was used, or belongs to another login", reason=reason)

@@ -102,7 +102,7 @@ async def devices(session: Session | None = None, *, store: Store | None = None,
     device = DeviceCode(ISSUER, codes, world.code, SECONDS, lambda source, now: tried.append(source))
     consents = Consents(world.store)
     guesses = Throttle(burst=10, seconds=6)
-    page = Activation(ISSUER, world.store, codes, world.known, world.authorize_endpoint, b"f" * 32, guesses)
+    page = Activation(ISSUER, codes, world.known, world.authorize_endpoint, b"f" * 32, guesses)
     consent = Consent(ISSUER, world.store, world.known, consents, world.authorize_endpoint, b"f" * 32)
     world.features = (*world.features, device, consent, page, Participants())
     world.token = replace(world.token, grant_types={**world.token.grant_types, **device.grants()})

@@ -10,9 +10,10 @@ import pytest
 
 from proxy.downstream.authorize import check_request
 from proxy.downstream.clients import Known
-from proxy.downstream.consent import WAITS, destination, in_words
 from proxy.downstream.consent import Consent as ConsentPage
+from proxy.downstream.consent import destination, in_words
 from proxy.downstream.consents import Consents
+from proxy.downstream.question import WAITS
 from proxy.features import Answer, Caller
 from proxy.models import Client, Session
 from proxy.oidc.errors import ProtocolError, Refused, Shown, Unavailable

@@ -9,8 +9,8 @@ import pytest
 
 from proxy.downstream.authorize import AuthorizeRequest, check_stored
 from proxy.downstream.clients import Known
-from proxy.downstream.device_page import MOST_OPEN, WAITS
 from proxy.downstream.participants import participant_key
+from proxy.downstream.question import MOST_OPEN, WAITS
 from proxy.features import Caller
 from proxy.models.client import DEVICE_CODE
 from proxy.oidc.errors import ProtocolError, Refused, Shown
@@ -213,7 +213,7 @@ async def test_a_decision_counts_once() -> None:
     fields = (await case.show(first)).values["fields"]
     await case.post({**fields, "choice": "deny"})
     for attempt, reason in (
-        (lambda: case.post({**fields, "choice": "allow"}), "device_request_reuse"),
+        (lambda: case.post({**fields, "choice": "allow"}), "device_reuse"),
         (lambda: case.decide(second), "device_code_ended"),
     ):
         with pytest.raises(Shown) as caught:
