@@ -10,7 +10,8 @@ from pathlib import Path
 from proxy.models import Connection
 from proxy.models.client import REGISTERED
 from proxy.models.client_rules import inconsistencies
-from proxy.models.connection import BACK
+from proxy.models.connection_options import BACK
+from proxy.models.connection_rules import inconsistencies as of_connection
 from proxy.oidc.urls import is_loopback
 from proxy.settings.problems import Fault
 from proxy.settings.shape import File
@@ -26,6 +27,7 @@ ADDRESSES = (
     "jwks_uri",
     "userinfo_endpoint",
     "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
     "icon_url",
 )
 
@@ -88,6 +90,8 @@ def _connection(file: File, connection: Connection) -> Iterator[Fault]:
     if options.type == BACK and options.client_secret is None and options.token_endpoint_auth_method is None:
         remedy = 'is missing; back_channel needs it (or token_endpoint_auth_method = "none")'
         yield Fault(("options", "client_secret"), remedy)
+    for name, remedy in of_connection(connection):
+        yield Fault(("options", name), remedy)
     yield from _anchors(("options", "trust"), options.trust)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.models import Connection, Wishes
-from proxy.models.connection import FRONT
+from proxy.models.connection_options import FRONT
 from proxy.oidc import pkce
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.params import printable

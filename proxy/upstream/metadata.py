@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from proxy.models import Connection, ConnectionOptions
 from proxy.models.checks import address
-from proxy.models.connection import FRONT, NEEDS
+from proxy.models.connection_options import FRONT, NEEDS
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.urls import is_loopback, origin
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from proxy.models import Connection, Identity, Transaction, Wishes
-from proxy.models.connection import BACK
+from proxy.models.connection_options import BACK
 from proxy.oidc import jose, pkce
 from proxy.upstream import logout
 from proxy.upstream.authorize import build_request, check_response

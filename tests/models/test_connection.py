@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from proxy.models import Client, Connection, ConnectionOptions
-from proxy.models.connection import FAMILIES, serves
+from proxy.models.connection import serves
+from proxy.models.connection_options import FAMILIES
 
 BASE = {"client_id": "isthmus", "discovery_url": "https://idp.example/"}
 
@@ -68,39 +69,6 @@ def test_jo_02_a_whole_family_is_taken(family: str) -> None:
     """JO-02: algorithms of one kind of key may stand together."""
     algs = tuple(alg for alg in FAMILIES if FAMILIES[alg] == family)
     assert options(id_token_signed_response_algs=algs).id_token_signed_response_algs == algs
-
-
-def test_an_issuer_stands_for_discovery() -> None:
-    """With an issuer nothing else is needed: its document can be looked for there (the guide's fourth request)."""
-    assert ConnectionOptions(client_id="x", issuer="https://idp.example").discovery_url == ""
-    with pytest.raises(ValidationError) as refused:
-        ConnectionOptions(
-            client_id="x", authorization_endpoint="https://idp.example/a", jwks_uri="https://idp.example/k"
-        )
-    assert keys(refused) == ["discovery_url"]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"token_endpoint_auth_method": "client_secret_basic"},
-        {"token_endpoint_auth_method": "none", "client_secret": "s"},
-    ],
-)
-def test_method_and_secret_agree(changes: dict[str, str]) -> None:
-    """A method with a secret needs one, ``none`` has none."""
-    with pytest.raises(ValidationError) as refused:
-        options(**changes)
-    assert keys(refused) == ["token_endpoint_auth_method"]
-
-
-def test_pkce_may_be_off_only_with_a_secret() -> None:
-    """Something must tie the code to us (RFC 9700 2.1.1)."""
-    off = {"connection_settings": {"pkce": "disabled"}}
-    assert options(client_secret="s", **off).connection_settings.pkce == "disabled"
-    with pytest.raises(ValidationError) as refused:
-        options(**off)
-    assert keys(refused) == ["connection_settings"]
 
 
 @pytest.mark.parametrize(
@@ -178,10 +146,3 @@ def test_tokens_are_kept_only_where_the_connection_says_so(given: dict[str, bool
     """``federated_connections_access_tokens``, in the shape Auth0 gives it; off by default."""
     assert options(type="back_channel", federated_connections_access_tokens=given).keeps_tokens is kept
     assert not options().keeps_tokens
-
-
-def test_the_front_channel_has_no_tokens_to_keep() -> None:
-    """A mistake that would show at the first exchange alone is told at the start, with the remedy."""
-    with pytest.raises(ValidationError, match="back_channel"):
-        options(type="front_channel", federated_connections_access_tokens={"active": True})
-    assert not options(type="front_channel", federated_connections_access_tokens={"active": False}).keeps_tokens
