@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp_session
@@ -61,6 +61,7 @@ from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
 from proxy.features import Doors, Feature, Redeem, Respond
 from proxy.oidc.errors import Unavailable
+from proxy.roster import Roster
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.sealing import Seal
@@ -76,6 +77,8 @@ from proxy.wire import Wire
 
 KEY_CHECK = 5.0
 """Seconds between two looks at the signing keys: how long a revoked key may still sign on another node."""
+ROSTER_CHECK = 0.5
+"""Seconds between two looks at the connections: how long a change may take to reach another node."""
 KEYS = web.AppKey("keys", KeyRing)
 log = logging.getLogger("isthmus.app")
 
@@ -87,6 +90,7 @@ class Parts:
         self.settings, self.store = settings, store
         self.issuer = settings.tenant.issuer
         self.plugins = plugins.load(settings.plugins)
+        self.roster = Roster(settings.connections, store)
         self.lifetimes = lifetimes(settings)
         self.keys = KeyRing(
             store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
@@ -94,12 +98,10 @@ class Parts:
         self.clients = Clients(settings.clients, store)
         self.subjects = Subjects(store)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
-        self.sessions = Sessions(
-            store, settings.connections, idle=settings.session.idle, absolute=settings.session.absolute
-        )
+        self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)
         self.send = wire.send
         self.client_keys = ClientKeys(wire.send, time.time)
-        tenants = Connections(settings.connections, wire.send, time.time)
+        tenants = Connections(self.roster, wire.send, time.time)
         self.relying_party = RelyingParty(tenants, issuer=self.issuer, leeway=settings.server.clock_leeway)
         calls = LogoutCalls(self.issuer, self.clients, self.keys, self.subjects, wire.send)
         self.deliveries = Deliveries(store, calls.carry, time.time)
@@ -108,7 +110,7 @@ class Parts:
         self.shore = Shore(
             self.issuer,
             self.clients,
-            settings.connections,
+            self.roster,
             store,
             self.keys,
             self.subjects,
@@ -143,7 +145,7 @@ def lifetimes(settings: Settings) -> Lifetimes:
 def features(parts: Parts) -> tuple[Feature, ...]:
     """Everything the provider can do."""
     settings, store, issuer = parts.settings, parts.store, parts.issuer
-    clients, connections = parts.clients, settings.connections
+    clients, connections = parts.clients, parts.roster
     doors = Doors(lambda: switched_on)
     tokens = Issuer(parts.access_tokens, IdTokens(issuer, parts.keys, parts.lifetimes.id_token), parts.subjects)
     code = AuthorizationCode(store, tokens, parts.lifetimes, connections)
@@ -165,7 +167,9 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         settings.session.management,
         logout,
     )
-    redeemers = (code, refresh, ClientCredentials(store, tokens), *token_exchange(parts))
+    kept = UpstreamTokens(store).find
+    exchange = TokenExchange(store, parts.access_tokens, parts.lifetimes, connections, kept)
+    redeemers = (code, refresh, ClientCredentials(store, tokens), exchange)
     grants: dict[str, Redeem] = {kind: redeem for one in redeemers for kind, redeem in one.grants().items()}
     switched_on: tuple[Feature, ...] = (
         authorize,
@@ -190,7 +194,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
 def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
     """Every way out, and how clients hear of it."""
     settings, issuer = parts.settings, parts.issuer
-    federated = FederatedLogout(issuer, parts.store, parts.relying_party, settings.connections)
+    federated = FederatedLogout(issuer, parts.store, parts.relying_party, parts.roster)
     steps = Leaving(issuer, logout.end, federated.depart, parts.form_key)
     watched = (SessionManagement(issuer, cookie_name("state", issuer)),) if settings.session.management else ()
     return (
@@ -202,15 +206,6 @@ def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
         FrontChannelLogout(issuer),
         *watched,
     )
-
-
-def token_exchange(parts: Parts) -> tuple[Feature, ...]:
-    """Token exchange, where a connection keeps what its tenant gives."""
-    connections = parts.settings.connections
-    if not any(connection.options.keeps_tokens for connection in connections.values()):
-        return ()
-    find = UpstreamTokens(parts.store).find
-    return (TokenExchange(parts.store, parts.access_tokens, parts.lifetimes, connections, find),)
 
 
 def registration(parts: Parts) -> tuple[Feature, ...]:
@@ -248,6 +243,7 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))
     site.cleanup_ctx.append(lambda _: watching(parts))
+    site.cleanup_ctx.append(lambda _: following(parts.roster))
     site.cleanup_ctx.append(lambda _: delivering(parts.deliveries))
     site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
@@ -298,20 +294,22 @@ async def watching(parts: Parts) -> AsyncIterator[None]:
     """Keys and salt, had before the first request if the store answers, and kept fresh as long as the site is up."""
     with contextlib.suppress(Unavailable):
         await look(parts)
-    task = asyncio.create_task(keep_fresh(parts))
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with repeating(lambda: look(parts), KEY_CHECK, "signing keys could not be read"):
+        yield
+
+
+async def following(roster: Roster) -> AsyncIterator[None]:
+    """The connections, known before the first request if the store answers, and every change of them soon after."""
+    with contextlib.suppress(Unavailable):
+        await roster.refresh()
+    async with repeating(roster.refresh, ROSTER_CHECK, "connections could not be read"):
+        yield
 
 
 async def delivering(deliveries: Deliveries) -> AsyncIterator[None]:
     """Calls to clients, made as long as the site is up."""
-    task = asyncio.create_task(deliveries.run())
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with running(deliveries.run()):
+        yield
 
 
 async def look(parts: Parts) -> None:
@@ -320,11 +318,29 @@ async def look(parts: Parts) -> None:
     await parts.subjects.load()
 
 
-async def keep_fresh(parts: Parts) -> None:
-    """Look every ``KEY_CHECK`` seconds. A failed look is logged, and the next one comes."""
-    while True:
-        try:
-            await look(parts)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the task must live to look again
-            log.warning("signing keys could not be read", extra={"reason": str(error)})
-        await asyncio.sleep(KEY_CHECK)
+@contextlib.asynccontextmanager
+async def repeating(work: Callable[[], Awaitable[object]], seconds: float, failed: str) -> AsyncIterator[None]:
+    """Do ``work`` every so many seconds until the end of the block. A failure is logged, and the next turn comes."""
+
+    async def turns() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next turn must come
+                log.warning(failed, extra={"reason": str(error)})
+
+    async with running(turns()):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """A task that runs until the end of the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
