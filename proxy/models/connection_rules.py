@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from proxy.models.connection import Connection
 from proxy.models.connection_options import BACK, FRONT, TENANT_ID, ConnectionOptions
+from proxy.oidc.jose import SHORTEST_SECRET
 
 LONGEST_METADATA = 128 * 1024
 OF_CHANNEL = {
@@ -38,6 +39,8 @@ def _whereabouts(options: ConnectionOptions) -> Iterator[Fault]:
         yield "tenant_ids", f"is missing; an issuer with {TENANT_ID} needs the list of tenants that may log in"
     if options.tenant_ids and not template:
         yield "tenant_ids", f"needs an issuer with {TENANT_ID} in it"
+    if any(other.startswith(f"{id}.") for id in options.tenant_ids for other in options.tenant_ids):
+        yield "tenant_ids", "holds an id and a longer one that continues it after a dot: their people could be mixed up"
     if options.issuer.count("{") != int(template):
         yield "issuer", f"may hold {TENANT_ID} once, and no other braces"
 
@@ -49,6 +52,10 @@ def _channel(options: ConnectionOptions) -> Iterator[Fault]:
         yield "response_mode", "may be query only for code: tokens stay out of addresses"
     if not options.send_back_channel_nonce and options.kind != "code":
         yield "send_back_channel_nonce", "may be false only for code"
+    if options.dpop_signing_alg and options.type == FRONT:
+        yield "dpop_signing_alg", 'needs type = "back_channel": only tokens of the token endpoint are bound to a key'
+    if options.dpop_signing_alg and options.keeps_tokens:
+        yield "dpop_signing_alg", "excludes federated_connections_access_tokens: a bound token is of no use to others"
     if options.kind != "id_token":
         return
     none = 'needs type = "back_channel" (or response_type = "id_token token"): here the tenant gives no access token'
@@ -56,8 +63,6 @@ def _channel(options: ConnectionOptions) -> Iterator[Fault]:
         yield "federated_connections_access_tokens", none
     if options.reads_userinfo:
         yield "attribute_map", none
-    if options.dpop_signing_alg:
-        yield "dpop_signing_alg", none
 
 
 def _authentication(options: ConnectionOptions) -> Iterator[Fault]:
@@ -66,12 +71,19 @@ def _authentication(options: ConnectionOptions) -> Iterator[Fault]:
         yield "token_endpoint_auth_method", f'"{method}" uses no client_secret; remove one of the two'
     if method in ("client_secret_basic", "client_secret_post", "client_secret_jwt") and not secret:
         yield "token_endpoint_auth_method", f'"{method}" needs a client_secret'
+    if method == "client_secret_jwt" and any(len(one) < SHORTEST_SECRET for one in _secrets(options)):
+        yield "token_endpoint_auth_method", f'"{method}" needs secrets of {SHORTEST_SECRET} characters or more'
     if options.client_secret_previous is not None and not secret:
         yield "client_secret_previous", "needs a client_secret beside it"
     if options.connection_settings.pkce == "disabled" and not secret and method != "private_key_jwt":
         yield "connection_settings", "pkce may be disabled only with a client_secret"
     if options.token_endpoint_auth_signing_alg and method != "private_key_jwt":
         yield "token_endpoint_auth_signing_alg", 'needs token_endpoint_auth_method = "private_key_jwt"'
+
+
+def _secrets(options: ConnectionOptions) -> Iterator[str]:
+    both = (options.client_secret, options.client_secret_previous)
+    return (one.get_secret_value() for one in both if one is not None)
 
 
 def _attributes(options: ConnectionOptions) -> Iterator[Fault]:

@@ -35,6 +35,13 @@ def at_fault(base: dict[str, Any], **changes: Any) -> list[str]:
         ({"attribute_map": {"userinfo_scope": "groups"}}, "attribute_map"),
         ({"attribute_map": {"mapping_mode": "use_map"}}, "attribute_map"),
         ({"dpop_signing_alg": "ES256"}, "dpop_signing_alg"),
+        ({"dpop_signing_alg": "ES256", "response_type": "id_token token"}, "dpop_signing_alg"),
+        (
+            {**BACK, "dpop_signing_alg": "ES256", "federated_connections_access_tokens": {"active": True}},
+            "dpop_signing_alg",
+        ),
+        ({"issuer": TEMPLATE, "tenant_ids": ["acme", "acme.east"]}, "tenant_ids"),
+        ({**BACK, "token_endpoint_auth_method": "client_secret_jwt"}, "token_endpoint_auth_method"),
         ({"token_endpoint_auth_method": "client_secret_basic"}, "token_endpoint_auth_method"),
         ({"token_endpoint_auth_method": "client_secret_jwt"}, "token_endpoint_auth_method"),
         ({**BACK, "token_endpoint_auth_method": "none"}, "token_endpoint_auth_method"),
