@@ -47,7 +47,9 @@ async def _by_assertion(core: Core, form: Mapping[str, str]) -> LabClient:
     client = core.clients.get(form.get("client_id") or unproved(token).get("iss", ""))
     if form.get("client_assertion_type") != JWT_BEARER or client is None:
         raise refused("unknown client, or an assertion of another type")
-    claims = await proved(core, client, token, ASSERTIONS)
+    known = core.memory.refresh.get(form.get("refresh_token", ""))
+    redirect_uri = form.get("redirect_uri") or (known.redirect_uri if known else "")
+    claims = await proved(core, client, token, ASSERTIONS, redirect_uri)
     audience = claims.get("aud")
     ours = (core.issuer, f"{core.issuer}token", f"{core.issuer}par")
     if not claims or (claims.get("iss"), claims.get("sub")) != (client.client_id, client.client_id):
@@ -60,9 +62,12 @@ async def _by_assertion(core: Core, form: Mapping[str, str]) -> LabClient:
     return client
 
 
-async def proved(core: Core, client: LabClient, token: str, algorithms: tuple[str, ...]) -> dict[str, Any]:
-    """The claims of a token that the client signed and that lives now; empty for any other."""
-    for key in await _keys_for(core, client, token):
+async def proved(
+    core: Core, client: LabClient, token: str, algorithms: tuple[str, ...], redirect_uri: str = ""
+) -> dict[str, Any]:
+    """The claims of a token that the client signed and that lives now; empty for any other. ``redirect_uri`` tells
+    where a client of this machine is."""
+    for key in await _keys_for(core, client, token, redirect_uri):
         try:
             options: Any = {"verify_aud": False, "require": ["exp"] if "HS256" in algorithms else []}
             return dict(jwt.decode(token, key, algorithms=list(algorithms), options=options, leeway=LEEWAY))
@@ -71,7 +76,7 @@ async def proved(core: Core, client: LabClient, token: str, algorithms: tuple[st
     return {}
 
 
-async def _keys_for(core: Core, client: LabClient, token: str) -> list[Any]:
+async def _keys_for(core: Core, client: LabClient, token: str, redirect_uri: str) -> list[Any]:
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
@@ -79,8 +84,8 @@ async def _keys_for(core: Core, client: LabClient, token: str) -> list[Any]:
     if str(header.get("alg", "")).startswith("HS"):
         return [client.client_secret] if client.client_secret else []
     document: Mapping[str, Any] = client.jwks or {}
-    if client.jwks_uri:
-        status, _, text = await core.fetch("GET", client.jwks_uri)
+    if jwks_uri := client.keys_at(redirect_uri, f"lab-{core.fault.name}"):
+        status, _, text = await core.fetch("GET", jwks_uri)
         document = json.loads(text) if status == 200 else {}
     named = [jwk for jwk in document.get("keys", ()) if header.get("kid") in (None, jwk.get("kid"))]
     return [key for key in map(_usable, named) if key is not None]
@@ -118,9 +123,18 @@ def register(core: Core, asked: Mapping[str, Any]) -> dict[str, Any]:
         userinfo_signed_response_alg=asked.get("userinfo_signed_response_alg", ""),
     )  # fmt: skip
     core.clients[client.client_id] = client
+    core.memory.management[client.client_id] = token = secrets.token_urlsafe(24)
     given = {"client_secret": secret, "client_secret_expires_at": 0} if secret else {}
     return {
         **asked, "token_endpoint_auth_method": method, "client_id": client.client_id, **given,
-        "client_id_issued_at": core.now, "registration_access_token": secrets.token_urlsafe(24),
+        "client_id_issued_at": core.now, "registration_access_token": token,
         "registration_client_uri": f"{core.issuer}register?client_id={client.client_id}",
     }  # fmt: skip
+
+
+def unregister(core: Core, client_id: str, header: str) -> None:
+    """Forget a client that registered itself (RFC 7592 2.3). Raises ``Refused`` (401)."""
+    token = core.memory.management.get(client_id)
+    if token is None or not hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
+        raise Refused("invalid_token", "this is not the registration access token", status=401)
+    del core.memory.management[client_id], core.clients[client_id]

@@ -52,7 +52,8 @@ async def _read(core: Core, client: LabClient, token: str) -> Mapping[str, str]:
     """The parameters of a request object: signed by the client, or with ``alg`` none (Core 6.1)."""
     head, _, signature = token.partition(".")[0], *token.rpartition(".")[1:]
     unsigned = not signature and unproved(f".{head}.").get("alg") == "none"
-    claims = unproved(token) if unsigned else await proved(core, client, token, ASSERTIONS[1:])
+    said = unproved(token)
+    claims = said if unsigned else await proved(core, client, token, ASSERTIONS[1:], str(said.get("redirect_uri", "")))
     if not claims or claims.get("client_id", client.client_id) != client.client_id:
         raise Shown("invalid_request_object", "the request object is not signed by the client")
     ours = ("iss", "aud", "exp", "iat", "nbf", "jti", "sub")

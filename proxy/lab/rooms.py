@@ -32,6 +32,11 @@ class LabClient:
     userinfo_signed_response_alg: str = ""
     loopback: bool = False
 
+    def keys_at(self, redirect_uri: str, connection: str) -> str:
+        """Where its keys are published, empty if nowhere. ``connection`` is what it calls this tenant."""
+        base, found, _ = redirect_uri.partition(CALLBACK)
+        return f"{base}login/keys/{connection}" if self.loopback and found else self.jwks_uri
+
     @property
     def public(self) -> bool:
         """Whether it has nothing to authenticate with."""
@@ -132,6 +137,7 @@ class Memory:
     used: dict[str, Grant] = field(default_factory=dict)
     tokens: dict[str, Grant] = field(default_factory=dict)
     refresh: dict[str, Grant] = field(default_factory=dict)
+    management: dict[str, str] = field(default_factory=dict)
     pushed: dict[str, Mapping[str, str]] = field(default_factory=dict)
     assertions: set[str] = field(default_factory=set)
     calls: deque[Call] = field(default_factory=_recent)

@@ -148,7 +148,11 @@ class Tenant(Core):
         return web.json_response(pushed, status=201, headers=answers.JSON_HEADERS)
 
     async def register(self, request: web.Request) -> web.StreamResponse:
-        """Dynamic registration (Registration 3)."""
+        """Dynamic registration (Registration 3), and its end (RFC 7592 2.3)."""
+        if request.method == "DELETE":
+            header = request.headers.get("Authorization", "")
+            clients.unregister(self, request.query.get("client_id", ""), header)
+            return web.Response(status=204)
         try:
             asked = json.loads(await request.text())
         except ValueError:

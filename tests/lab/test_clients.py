@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.lab.clients import JWT_BEARER, authenticate, register, unproved
+from proxy.lab.clients import JWT_BEARER, authenticate, register, unproved, unregister
 from proxy.lab.core import Core
 from proxy.lab.rooms import LabClient
 from proxy.oidc.errors import Refused
@@ -110,3 +110,14 @@ async def test_a_registration_needs_addresses(core: Core, asked: dict[str, Any])
 def test_what_is_no_token_says_nothing(token: str) -> None:
     """Nonsense is empty, never an exception."""
     assert unproved(token) == {}
+
+
+async def test_a_registration_is_taken_back_by_its_token_alone(core: Core) -> None:
+    """RFC 7592 2.3: the registration access token ends it, once; no other token does, for no other client."""
+    told = register(core, {"redirect_uris": [HERE]})
+    good = f"Bearer {told['registration_access_token']}"
+    for name, header in ((told["client_id"], "Bearer x"), ("secret", good), ("nobody", good)):
+        with pytest.raises(Refused):
+            unregister(core, name, header)
+    unregister(core, told["client_id"], good)
+    assert told["client_id"] not in core.clients and len(core.clients) == 3

@@ -39,6 +39,12 @@ def test_logout_addresses_follow_from_the_callback() -> None:
     assert EXACT.hears_of_logouts_at(f"{HERE}login/callback") == (f"{HERE}hear", "")
 
 
+def test_keys_are_beside_the_callback_too() -> None:
+    """An Isthmus on this machine publishes the keys of a connection beside its callback; others where they said."""
+    assert ANY.keys_at(f"{HERE}login/callback", "lab-x") == f"{HERE}login/keys/lab-x"
+    assert LabClient("rp", jwks_uri=f"{HERE}keys").keys_at(f"{HERE}login/callback", "x") == f"{HERE}keys"
+
+
 def test_who_has_nothing_to_prove_itself_with_is_public() -> None:
     """A secret or keys make a client confidential."""
     assert LabClient("spa").public
