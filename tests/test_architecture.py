@@ -24,7 +24,7 @@ LAYERS = {
     "telemetry": 1,
     "upstream": 2, "downstream": 2,
     "bridge": 3,
-    "web": 4, "lab": 4,
+    "web": 4, "lab": 4, "management": 4,
     "app": 5,
     "cli": 6,
     "__main__": 7,

@@ -39,8 +39,10 @@ def broken(file: File) -> Iterator[Fault]:
     yield from _anchors(("server", "trust"), file.server.trust)
     yield from _plugins(file)
     for name, connection in file.connections.items():
-        for fault in (*_connection(file, connection), *_https(file, connection)):
+        for fault in _connection(file, connection):
             yield Fault(("connections", name, *fault.place), fault.remedy)
+        for key, remedy in not_https(file.tenant.issuer, connection):
+            yield Fault(("connections", name, "options", key), remedy)
     yield from _domains(file)
     for id, client in file.clients.items():
         known = client.client_secret is not None
@@ -95,13 +97,13 @@ def _connection(file: File, connection: Connection) -> Iterator[Fault]:
     yield from _anchors(("options", "trust"), options.trust)
 
 
-def _https(file: File, connection: Connection) -> Iterator[Fault]:
-    """http only where both ends are on loopback."""
-    if is_loopback(file.tenant.issuer):
+def not_https(issuer: str, connection: Connection) -> Iterator[tuple[str, str]]:
+    """http only where both ends are on loopback: the options at fault, each with the remedy. ``issuer`` is ours."""
+    if is_loopback(issuer):
         return
     for name in ADDRESSES:
         if getattr(connection.options, name).lower().startswith("http:"):
-            yield Fault(("options", name), "must begin with https:// (http only while the issuer is on loopback too)")
+            yield name, "must begin with https:// (http only while the issuer is on loopback too)"
 
 
 def _domains(file: File) -> Iterator[Fault]:

@@ -1,0 +1,292 @@
+"""``isthmus connections``: the tenants people come from, by the rules of the Management API.
+
+Those of the configuration are shown and never changed here; the others lie in the store. A running server sees a change
+within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsons
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from proxy.cli.common import GREEN, RED, Config, Json, configuration, marked, open_store, source_of, table
+from proxy.cli.connection_options import Given, Name, Register, Token, merged
+from proxy.oidc.errors import Misconfigured, Problem, Refused
+
+if TYPE_CHECKING:
+    from proxy.management.connections import ManagedConnections
+    from proxy.models import Connection
+    from proxy.roster import Entry
+    from proxy.settings import Settings
+    from proxy.upstream.connections import Diagnosis
+
+T = TypeVar("T")
+BY = "isthmus connections"
+"""Who the log says it was."""
+
+
+def list_connections(*, json: Json = False, config: Config = None) -> int:
+    """Show every connection: those of the configuration, and those that were added.
+
+    Example: isthmus connections list --json
+    """
+    settings = configuration(config)
+    entries = _run(settings, lambda managed: managed.all())
+    rows = [_whole(settings, entry) for entry in entries]
+    if json:
+        print(jsons.dumps(rows, indent=2))
+    else:
+        print(table([("NAME", "ID", "FROM", "CHANNEL", "TENANT", "CLIENTS"), *map(_cells, rows)]))
+    return 0
+
+
+def show(
+    name: Name,
+    /,
+    *,
+    metadata: Annotated[
+        bool, Parameter(negative="", help="Ask the tenant, and show what it publishes and what was overridden.")
+    ] = False,
+    json: Json = False,
+    config: Config = None,
+) -> int:
+    """Show one connection with all its options, but for the secrets, and the callback URL to register at the tenant.
+
+    Example: isthmus connections show corp --metadata
+    """
+    settings = configuration(config)
+
+    async def work(managed: ManagedConnections) -> dict[str, Any]:
+        entry = await _find(managed, name)
+        whole = _whole(settings, entry)
+        if metadata:
+            whole["discovery"] = _found(await managed.diagnose(entry.connection))
+        return whole
+
+    _print(_run(settings, work), as_json=json)
+    return 0
+
+
+def add(name: Annotated[str, Parameter(help="Its name, for good.")], /, given: Given | None = None, *,
+        register: Register = False, token: Token = None, json: Json = False, config: Config = None) -> int:  # fmt: skip
+    """Add a connection. What to register at the tenant is printed. With --register that is done, too: the issuer (or a
+    person's address there) is all that is needed.
+
+    Example: isthmus connections add corp --discovery-url https://idp.example --client-id isthmus --enable webapp
+    """
+    settings, said = configuration(config), given or Given()
+    if register:
+        from proxy.cli.connection_register import federate
+
+        made, done = _asked(lambda: federate(settings, name, said, token))
+        _print({**_whole(settings, _told(made)), "registration": done}, as_json=json)
+        return 0
+    values = {
+        "name": name,
+        "strategy": "oidc",
+        "options": merged({}, said.as_options()),
+        **({"display_name": said.display_name} if said.display_name is not None else {}),
+        **({"enabled_clients": said.enable} if said.enable else {}),
+    }
+    entry = _told(_run(settings, lambda managed: managed.create(values, BY, time.time())))
+    _print(_whole(settings, entry), as_json=json)
+    return 0
+
+
+def update(
+    name: Name, /, given: Given | None = None, *,
+    disable: Annotated[
+        list[str] | None, Parameter(negative="", help="An application that may not use it any more; may be repeated.")
+    ] = None,
+    json: Json = False, config: Config = None,
+) -> int:  # fmt: skip
+    """Change what is given of a connection, and leave the rest.
+
+    Example: isthmus connections update corp --display-name "Acme staff" --enable wiki
+    """
+    settings, said = configuration(config), given or Given()
+    options = said.as_options()
+
+    async def work(managed: ManagedConnections) -> tuple[Entry, tuple[str, ...]]:
+        entry = await _changeable(managed, name, config)
+        values = _changes(entry, said, options, disable or ())
+        return await managed.change(entry.id, values, BY, time.time())
+
+    entry = _told(_run(settings, work))
+    _print(_whole(settings, entry), as_json=json)
+    return 0
+
+
+def remove(name: Name, /, *, config: Config = None) -> int:
+    """Remove a connection: nobody logs in through it any more, and who came through it is logged out.
+
+    Example: isthmus connections remove corp
+    """
+
+    async def work(managed: ManagedConnections) -> str:
+        entry = await _changeable(managed, name, config)
+        await managed.remove(entry.id, BY)
+        return entry.connection.name
+
+    from proxy.cli.connection_register import take_back
+
+    settings = configuration(config)
+    if (warning := take_back(settings, _run(settings, work))) is not None:
+        print(f"connections: {warning}", file=sys.stderr)
+    return 0
+
+
+def test(
+    name: Annotated[str | None, Parameter(help="One connection; without it, all of them.")] = None,
+    /,
+    *,
+    json: Json = False,
+    config: Config = None,
+) -> int:
+    """Ask the tenants now, whatever is cached: a green check, a red mark, or what is missing.
+
+    Example: isthmus connections test corp --json
+
+    Exit status: 0 all is well, 1 a fault was found.
+    """
+    from proxy.management.diagnosis import GREEN as SOUND
+
+    async def work(managed: ManagedConnections) -> dict[str, Diagnosis]:
+        entries = [await _find(managed, name)] if name else list(await managed.all())
+        found = await asyncio.gather(*(managed.diagnose(entry.connection) for entry in entries))
+        return {entry.connection.name: one for entry, one in zip(entries, found, strict=True)}
+
+    rows = {key: _found(one) for key, one in _run(configuration(config), work).items()}
+    if json:
+        print(jsons.dumps([{"name": key, **row} for key, row in rows.items()], indent=2))
+    else:
+        print("\n".join(_line(key, row) for key, row in rows.items()) or "no connections")
+    return 0 if all(row["status"] == SOUND for row in rows.values()) else 1
+
+
+# --- what they share ---
+
+
+def _run(settings: Settings, work: Callable[[ManagedConnections], Awaitable[T]]) -> T:
+    """What ``work`` answers; a refusal is one line on the terminal."""
+
+    async def go() -> T:
+        async with _managed(settings) as managed:
+            return await work(managed)
+
+    return _asked(lambda: asyncio.run(go()))
+
+
+def _asked(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except Refused as error:
+        text = error.description.removeprefix("Payload validation error: ").strip("'")
+        raise Misconfigured(Problem("connections", error.code, text)) from None
+
+
+@asynccontextmanager
+async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
+    from proxy.app import way_out
+    from proxy.cli.check import _quiet
+    from proxy.downstream.clients import Clients
+    from proxy.management.connections import ManagedConnections
+    from proxy.roster import Roster
+    from proxy.upstream.connections import Connections
+
+    with _quiet():
+        async with open_store(settings) as store, way_out(settings) as wire:
+            roster = Roster(settings.connections, store)
+            tenants = Connections(roster, wire.send, time.time)
+            clients = Clients(settings.clients, store)
+            yield ManagedConnections(settings.tenant.issuer, roster, clients, tenants.diagnose)
+
+
+async def _find(managed: ManagedConnections, name: str) -> Entry:
+    for entry in await managed.all():
+        if name in (entry.connection.name, entry.id):
+            return entry
+    raise Misconfigured(Problem("connections", "NAME", "there is no such connection; see isthmus connections list"))
+
+
+async def _changeable(managed: ManagedConnections, name: str, config: Path | None) -> Entry:
+    """One of the store: what the operator wrote in a file is changed there."""
+    entry = await _find(managed, name)
+    if entry.is_declared:
+        place = f"connections[{entry.connection.name}]"
+        raise Misconfigured(Problem(str(source_of(config)), place, "is in this file; change it there"))
+    return entry
+
+
+def _changes(entry: Entry, said: Given, options: Mapping[str, Any], disable: Sequence[str]) -> dict[str, Any]:
+    from proxy.management.view import shown_options
+
+    connection = entry.connection
+    label = connection.display_name if said.display_name is None else said.display_name
+    enabled = [one for one in (*connection.enabled_clients, *(said.enable or ())) if one not in disable]
+    values: dict[str, Any] = {"display_name": label, "enabled_clients": list(dict.fromkeys(enabled))}
+    if options:
+        values["options"] = merged({**(entry.extra or {}), **shown_options(connection, {})}, options)
+        if "client_secret" in options and options["client_secret"] is None:
+            values["options"]["client_secret"] = None
+    return values
+
+
+def _told(made: tuple[Entry, tuple[str, ...]]) -> Entry:
+    entry, warnings = made
+    for warning in warnings:
+        print(f"connections: {warning}", file=sys.stderr)
+    return entry
+
+
+def _whole(settings: Settings, entry: Entry) -> dict[str, Any]:
+    from proxy.management.view import as_json
+
+    return {
+        **as_json(entry),
+        "from": "file" if entry.is_declared else "added",
+        "callback_url": callback_url(settings, entry.connection),
+    }
+
+
+def callback_url(settings: Settings, connection: Connection) -> str:
+    """What to register at the tenant."""
+    own = f"/{connection.name}" if connection.options.own_callback else ""
+    return f"{settings.tenant.issuer}login/callback{own}"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    options = row["options"]
+    tenant = options.get("discovery_url") or options.get("issuer", "")
+    channel = options["type"].replace("_", " ")
+    return [row["name"], row["id"], row["from"], channel, tenant, ", ".join(row["enabled_clients"])]
+
+
+def _found(diagnosis: Diagnosis) -> dict[str, Any]:
+    from proxy.management.diagnosis import as_json
+
+    return as_json(diagnosis, metadata=True)
+
+
+def _line(name: str, row: Mapping[str, Any]) -> str:
+    if row["status"] == "green":
+        return f"{marked('✓ found', GREEN)}  {name}"
+    words = {"red": "✗ not found", "incomplete": "✗ found, but missing", "unusable": "✗ found, but unusable"}
+    why = ", ".join(row["missing"]) or row["detail"] or "no discovery document there"
+    return f"{marked(words[row['status']], RED)}  {name}: {why}"
+
+
+def _print(whole: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(jsons.dumps(whole, indent=2))
+        return
+    rows = {**{key: value for key, value in whole.items() if key != "options"}, **whole["options"]}
+    print(table((key, value if isinstance(value, str) else jsons.dumps(value)) for key, value in rows.items()))
