@@ -3,6 +3,8 @@
     (from authorize)                   leave for the only tenant, or ask which         login.depart
     GET        login                   the buttons; identifier first; leave            login.choose
     GET, POST  login/callback          come back, with a code or with an ID token      arrival.arrive
+    GET        login/request/{id}      a request object that the tenant fetches        hosted_requests.serve
+    GET        login/keys/{name}       what we sign with towards a tenant              connection_jwks.serve
     (from oidc/logout)                 end a session everywhere                        logout.end
 
 This is the only package that knows both shores. It decides who the person is; it never decides what a client may have:
