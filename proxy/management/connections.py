@@ -34,7 +34,7 @@ async def nobody(before: Connection, after: Connection | None) -> None:
 @dataclass(frozen=True)
 class ManagedConnections:
     """``issuer`` is ours. ``diagnose`` asks a tenant; ``concerned`` hears of each change, with the connection before it
-    and after it (None: removed), when it is done: to end what went with it. Everything here raises ``Unavailable``."""
+    and after it (None: it is being removed, told twice), to end what went with it. All may raise ``Unavailable``."""
 
     issuer: str
     roster: Roster
@@ -112,9 +112,10 @@ class ManagedConnections:
             return
         if entry.is_declared:
             raise refusals.declared()
+        await self.concerned(entry.connection, None)  # first, so that what fails half-way can be asked for again
         if await self.roster.remove(entry.connection.name):
             _note("connection_removed", by, entry, ())
-        await self.concerned(entry.connection, None)
+        await self.concerned(entry.connection, None)  # and for those who came meanwhile
 
     # --- what changes have in common ---
 

@@ -178,3 +178,21 @@ async def test_while_the_store_is_away_nothing_is_said(store: MemoryStore, monke
         with pytest.raises(Unavailable):
             await asked
     assert await nobody(DECLARED["from-file"], None) is None  # type: ignore[func-returns-value]
+
+
+async def test_mg_15_a_removal_that_fails_half_way_can_be_asked_for_again(store: MemoryStore) -> None:
+    """MG-15: while those who came through it cannot be logged out it is still there; the next DELETE does all of it."""
+    told: list[bool] = []
+
+    async def concerned(before: Connection, after: Connection | None) -> None:
+        told.append(before.name in managed.roster)
+        if len(told) == 1:
+            raise Unavailable("the store")
+
+    managed = replace(node(store), concerned=concerned)
+    entry = await made(managed)
+    with pytest.raises(Unavailable):
+        await managed.remove(entry.id, "tests")
+    assert "corp" in managed.roster
+    await managed.remove(entry.id, "tests")
+    assert told == [True, True, False] and "corp" not in managed.roster

@@ -432,11 +432,11 @@ async def test_mg_02_each_route_needs_its_own_scope(api: World, method: str, pat
 
 
 async def test_mg_15_who_went_with_it_is_told(api: World) -> None:
-    """MG-15: those who end sessions and tokens hear of a removal and of every change, with before and after."""
+    """MG-15: those who end sessions and tokens hear of every change, and of a removal before and after it is done."""
     made = await api.make(enabled_clients=["webapp"])
     await api.ask("PATCH", f"connections/{made['id']}/clients", [{"client_id": "webapp", "status": False}])
     await api.ask("DELETE", f"connections/{made['id']}")
-    assert api.ended == [("corp", "corp"), ("corp", None)]
+    assert api.ended == [("corp", "corp"), ("corp", None), ("corp", None)]
 
 
 async def test_mg_02_a_route_without_a_scope_is_closed() -> None:
