@@ -22,10 +22,13 @@ from proxy.cli.connection_options import Given, Name, Register, Token, merged
 from proxy.oidc.errors import Misconfigured, Problem, Refused
 
 if TYPE_CHECKING:
+    from proxy.bridge.offboarding import Offboarding
+    from proxy.downstream.clients import Clients
     from proxy.management.connections import ManagedConnections
     from proxy.models import Connection
     from proxy.roster import Entry
     from proxy.settings import Settings
+    from proxy.store import Store
     from proxy.upstream.connections import Diagnosis
 
 T = TypeVar("T")
@@ -131,16 +134,10 @@ def remove(name: Name, /, *, config: Config = None) -> int:
     Example: isthmus connections remove corp
     """
 
-    async def work(managed: ManagedConnections) -> str:
-        entry = await _changeable(managed, name, config)
-        await managed.remove(entry.id, BY)
-        return entry.connection.name
+    async def work(managed: ManagedConnections) -> None:
+        await managed.remove((await _changeable(managed, name, config)).id, BY)
 
-    from proxy.cli.connection_register import take_back
-
-    settings = configuration(config)
-    if (warning := take_back(settings, _run(settings, work))) is not None:
-        print(f"connections: {warning}", file=sys.stderr)
+    _run(configuration(config), work)
     return 0
 
 
@@ -200,14 +197,37 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
     from proxy.downstream.clients import Clients
     from proxy.management.connections import ManagedConnections
     from proxy.roster import Roster
+    from proxy.upstream.connection_keys import ConnectionKeys
     from proxy.upstream.connections import Connections
+    from proxy.upstream.federation import Federation
 
     with _quiet():
         async with open_store(settings) as store, way_out(settings) as wire:
             roster = Roster(settings.connections, store)
             tenants = Connections(roster, wire.send, time.time)
-            clients = Clients(settings.clients, store)
-            yield ManagedConnections(settings.tenant.issuer, roster, clients, tenants.diagnose)
+            clients, federation = Clients(settings.clients, store), Federation(wire.send, store)
+
+            people = _people(store, clients)
+
+            async def concerned(before: Connection, after: Connection | None) -> None:
+                if after is not None:
+                    return
+                await people.delete_of_connection(before.name, time.time())
+                await ConnectionKeys(store).forget(before)
+                if await federation.take_back(before.name) is False:
+                    print("connections: the tenant did not forget us; remove the registration there", file=sys.stderr)
+
+            yield ManagedConnections(settings.tenant.issuer, roster, clients, tenants.diagnose, concerned)
+
+
+def _people(store: Store, clients: Clients) -> Offboarding:
+    """Logs out who came through a connection that is removed; a running server tells the applications."""
+    from proxy.bridge.logout import Logout
+    from proxy.bridge.offboarding import Offboarding
+    from proxy.downstream.backchannel_logout import BackChannelLogout
+    from proxy.features import Doors
+
+    return Offboarding(store, Logout(store, clients, Doors(lambda: (BackChannelLogout(),)), lambda: None).end)
 
 
 async def _find(managed: ManagedConnections, name: str) -> Entry:

@@ -18,6 +18,7 @@ from proxy.management.view import matches
 from proxy.models import Connection
 from proxy.models.connection_options import NEEDS
 from proxy.roster import MOST, Entry, NameTaken, Roster, new_id
+from proxy.settings.rules import GATEWAY
 from proxy.upstream.connections import Diagnosis
 
 Diagnose = Callable[[Connection], Awaitable[Diagnosis]]
@@ -96,7 +97,7 @@ class ManagedConnections:
             new = [one for one, status in wanted.items() if status and one not in kept]
             connection = entry.connection.model_copy(update={"enabled_clients": (*kept, *new)})
             for one in new:
-                if await self.clients.find(one, now) is None:
+                if not await self._is_client(one, now):
                     raise refusals.no_client()
             return Draft(connection, entry.extra or {}), ()
 
@@ -144,9 +145,12 @@ class ManagedConnections:
         if why := self._in_the_way(entry):
             raise refusals.conflict(why)
         for number, client_id in enumerate(new_clients):
-            if await self.clients.find(client_id, now) is None:
+            if not await self._is_client(client_id, now):
                 raise refusals.invalid_body(f"'enabled_clients[{number}] names no client'")
         await self._complete(entry.connection)
+
+    async def _is_client(self, client_id: str, now: float) -> bool:
+        return client_id == GATEWAY or await self.clients.find(client_id, now) is not None
 
     def _in_the_way(self, entry: Entry) -> str:
         """What of another connection this one would take: its realm, or an email domain (one owner for each)."""

@@ -140,9 +140,11 @@ class ConnectionsApi(Feature):
         return Answer(json=[public_keys.as_json(one) for one in found])
 
     async def begin_keys(self, request: Request) -> Answer:
-        """Make sure that there are keys. Raises ``Refused``, ``Unavailable``."""
+        """The first keys, made before they are needed. Raises ``Refused``, ``Unavailable``."""
         _no_params(request)
         entry = await self._entry(request)
+        if await self.keys.begun(entry.connection):
+            raise refusals.conflict("This connection has its keys already")
         found = await self.keys.entries(entry.connection, request.now)
         if not found:
             raise _signs_nothing()

@@ -17,6 +17,9 @@ from proxy.upstream.connection_keys import ConnectionKey
 class ConnectionKeys(Protocol):
     """What is needed of whoever keeps them. Everything here raises ``Unavailable``."""
 
+    async def begun(self, connection: Connection) -> bool:
+        """Whether it has them already."""
+
     async def entries(self, connection: Connection, now: float) -> Sequence[ConnectionKey]:
         """Every key that the tenant may meet; the first ones are made when they are first asked for."""
 

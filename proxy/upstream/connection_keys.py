@@ -20,7 +20,7 @@ from proxy.models import Connection, ConnectionOptions
 from proxy.oidc import jose
 from proxy.oidc.errors import Unavailable
 from proxy.oidc.jose import Signer
-from proxy.store import Key, Record, Store, key
+from proxy.store import Get, Key, Record, Store, key
 
 COPY = 60
 """Seconds that a node signs by its copy of a ring."""
@@ -109,6 +109,19 @@ class ConnectionKeys:
         for alg in algorithms(connection.options):
             await self._turn(_place(connection, SIGNING, alg), alg, now)
         return await self.entries(connection, now)
+
+    async def begun(self, connection: Connection) -> bool:
+        """Whether it has its published keys already. Raises ``Unavailable``."""
+        places = [_place(connection, SIGNING, alg) for alg in algorithms(connection.options)]
+        return bool(places) and None not in await self._store.run(*map(Get, places))
+
+    async def forget(self, connection: Connection) -> None:
+        """Take all its keys away, with whatever algorithm: another connection of that name has its own. Raises
+        ``Unavailable``."""
+        places = [_place(connection, use, alg) for use in _KINDS for alg in _MAKERS]
+        await self._store.drop(*places)
+        for place in places:
+            self._known.pop(place, None)
 
     async def _ring(self, place: Key, alg: str, now: float) -> _Ring:
         known = self._known.get(place)

@@ -15,6 +15,7 @@ from authlib.integrations.base_client.errors import OAuthError
 
 from proxy.lab.browser import Browser, Tab
 from proxy.lab.tenant import Tenant
+from proxy.management.connections_api import ROUTES
 from tests.journeys.conftest import MIRA, Stores, know, lab_tenant, refused
 from tests.kit.authlib_app import AuthlibApp, authlib_app
 from tests.kit.isthmus import CLIENT_SECRET, Node, client, isthmus
@@ -215,3 +216,25 @@ async def test_an_identifier_leads_to_a_connection_made_over_http(pair: Pair) ->
     body = {"name": "evil", "strategy": "oidc", "options": {**made["options"], "client_secret": CLIENT_SECRET}}
     status, told = await pair.ask(pair.there, "POST", "connections", body)
     assert status == 409 and "belongs to connection corp already" in told["message"]
+
+
+async def test_mg_01_mg_02_mg_09_no_route_is_open(pair: Pair) -> None:
+    """MG-01, MG-02, MG-09: every route of the site below ``api/v2/`` answers 401 without a token, with a session's
+    cookies too; there is one for each line of the table."""
+    await pair.make()
+    await pair.known(serves=True)
+    tab = await pair.login()
+    await tab.click(MIRA.name)
+    cookies = {cookie.name: cookie.value for cookie in pair.browser.jar.cookies.values()}
+    assert any("session" in name for name in cookies)
+    routes = [
+        (route.method, route.resource.canonical)
+        for route in pair.here.site.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/api/")
+    ]
+    assert {(method, f"/api/v2/{path}") for method, path, *_ in ROUTES} <= set(routes)
+    for method, path in routes:
+        url = f"{pair.app.issuer}{path[1:].replace('{id}', 'con_0123456789abcdef')}"
+        async with pair.http.request(method, url, cookies=cookies) as answer:
+            assert answer.status == 401, (method, path)
+            assert set(await answer.json()) == {"statusCode", "error", "message", "errorCode"}

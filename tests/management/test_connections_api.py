@@ -388,6 +388,7 @@ async def test_the_keys_of_a_connection(api: World) -> None:
     assert status == 201 and [("current" in key, "next" in key) for key in keys] == [(True, False), (False, True)]
     assert all(key["cert"].startswith("-----BEGIN PUBLIC KEY") and key["algorithm"] == "ES256" for key in keys)
     assert (await api.ask("GET", path)) == (200, keys)
+    assert (await api.ask("POST", path))[0] == 409, "they are there already"
     status, waiting = await api.ask("POST", f"{path}/rotate")
     assert status == 201 and waiting["next"] is True
     after = {key["kid"]: key for key in (await api.ask("GET", path))[1]}
@@ -437,6 +438,14 @@ async def test_mg_15_who_went_with_it_is_told(api: World) -> None:
     await api.ask("PATCH", f"connections/{made['id']}/clients", [{"client_id": "webapp", "status": False}])
     await api.ask("DELETE", f"connections/{made['id']}")
     assert api.ended == [("corp", "corp"), ("corp", None), ("corp", None)]
+
+
+async def test_the_gateway_may_be_enabled(api: World) -> None:
+    """It is an application of our own, which no list of clients holds."""
+    made = await api.make(enabled_clients=["gateway"])
+    path = f"connections/{made['id']}/clients"
+    assert (await api.ask("PATCH", path, [{"client_id": "gateway", "status": False}]))[0] == 204
+    assert (await api.ask("PATCH", path, [{"client_id": "gateway", "status": True}]))[0] == 204
 
 
 async def test_mg_02_a_route_without_a_scope_is_closed() -> None:

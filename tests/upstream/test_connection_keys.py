@@ -113,3 +113,15 @@ async def test_a_store_that_cannot_be_asked_is_no_new_key() -> None:
 
     with pytest.raises(Unavailable):
         await ConnectionKeys(Down()).signer(SIGNS, "ES256", NOW)
+
+
+async def test_mg_15_a_connection_that_goes_takes_its_keys_along() -> None:
+    """MG-15: another of its name signs with keys of its own; whether there are keys is told without making any."""
+    keys = ConnectionKeys(MemoryStore())
+    assert not await keys.begun(SIGNS) and not await keys.begun(connection())
+    before, proof = await kids(keys), await keys.signer(SIGNS, "ES256", NOW, use=PROVING)
+    assert await keys.begun(SIGNS)
+    await keys.forget(SIGNS)
+    assert not await keys.begun(SIGNS)
+    assert not set(before.values()) & set((await kids(keys)).values())
+    assert (await keys.signer(SIGNS, "ES256", NOW, use=PROVING)).kid != proof.kid
