@@ -9,6 +9,7 @@ The registration access token lies in the store, which seals it, under the conne
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,8 +22,10 @@ from proxy.oidc.messages import HttpRequest, Send
 from proxy.oidc.strict_json import NotStrict, load_object
 from proxy.store import Key, Put, Store, key
 from proxy.upstream import registration, webfinger
-from proxy.upstream.metadata import UNUSABLE, check_metadata, document_url
+from proxy.upstream.metadata import UNUSABLE, Metadata, check_metadata, document_url
 from proxy.upstream.registration import Document, Ourselves, Registered, bad
+
+log = logging.getLogger("isthmus.upstream")
 
 FOREVER = 10 * 365 * 86_400
 SECONDS = 5.0
@@ -65,8 +68,8 @@ class Federation:
         endpoint = _endpoint(document)
         request = registration.build_request(endpoint, asked, token, us.connection)
         made = registration.check_response(await self._send(request), asked, endpoint)
-        options = {"discovery_url": issuer, "issuer": found.issuer, **made.options, "own_callback": us.own_callback}
-        return replace(made, options=options)
+        place = {"discovery_url": issuer, "issuer": found.issuer, "own_callback": us.own_callback}
+        return replace(made, options={**place, **made.options, **_profile(found, made.options)})
 
     async def remember(self, connection: str, made: Registered) -> None:
         """Keep what ``take_back`` needs. Raises ``Unavailable``."""
@@ -82,6 +85,8 @@ class Federation:
         if record is None:
             return None
         done = await self.undo(connection, record.value["uri"], record.value["token"])
+        if not done:
+            log.warning("registration_left_at_tenant", extra={"connection": connection})
         await self._store.drop(place)
         return done
 
@@ -102,6 +107,14 @@ class Federation:
             return load_object(answer.body)
         except NotStrict:
             raise UpstreamError("server_error", UNUSABLE, reason="bad_json", status=502) from None
+
+
+def _profile(metadata: Metadata, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a code is asked for, what the scopes stand for is at userinfo, and need not be in the ID token (OpenID
+    Connect Core 5.4)."""
+    if options["type"] != BACK or not metadata.userinfo_endpoint:
+        return {}
+    return {"attribute_map": {"mapping_mode": "bind_all", "userinfo_scope": options["scope"]}}
 
 
 def _connection(name: str, issuer: str, channel: str) -> Connection:

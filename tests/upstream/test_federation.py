@@ -52,9 +52,17 @@ async def test_one_call_makes_the_options_of_a_connection() -> None:
     made = await Federation(desk.send, MemoryStore()).register(ISSUER, US, "first")
     assert made.options["discovery_url"] == made.options["issuer"] == ISSUER
     assert (made.options["client_id"], made.options["client_secret"]) == ("c-1", "s" * 40)
+    assert "attribute_map" not in made.options
     assert [one.method for one in desk.sent] == ["GET", "POST"]
     assert desk.sent[1].headers["Authorization"] == "Bearer first"
     assert {one.group for one in desk.sent} == {"corp"}
+
+
+async def test_what_the_scopes_stand_for_is_read_at_userinfo() -> None:
+    """Core 5.4: where a code is asked for the ID token need not have it."""
+    desk = Desk({**OPEN, "userinfo_endpoint": f"{ISSUER}/userinfo"})
+    made = await Federation(desk.send, MemoryStore()).register(ISSUER, US)
+    assert made.options["attribute_map"]["userinfo_scope"] == "openid profile email"
 
 
 @pytest.mark.parametrize(
