@@ -92,6 +92,15 @@ class Operators:
             headers["X-Auth0-RequestId"] = found
 
 
+async def unknown(request: web.Request) -> web.Response:
+    """The answer to every address and method below the API that is not in a table: 404, whoever asks."""
+    told = Outcome(404, "not_found", "Not Found", "", "", "unknown_route", {})
+    response = web.json_response(as_auth0(told), status=404, headers={"Cache-Control": "no-store"})
+    if found := logs.request_id():
+        response.headers["X-Auth0-RequestId"] = found
+    return response
+
+
 def spelt(pattern: str, target: str) -> bool:
     """Whether an address is written as its pattern is: what is fixed is the same, byte for byte, and nothing is
     between that a proxy could read in another way."""

@@ -230,6 +230,12 @@ async def test_a_filter_may_repeat_and_nothing_else(api: World) -> None:
     assert (status, told["errorCode"]) == (400, "invalid_query_string") and REPEATED == ("strategy",)
 
 
+async def test_what_is_not_there_is_told_in_the_same_shape() -> None:
+    """MG-02: whoever asks, whatever the method."""
+    answer = await callers_operator.unknown(make_mocked_request("PUT", "/api/v2/nothing"))
+    assert (answer.status, answer.content_type) == (404, "application/json") and '"statusCode": 404' in str(answer.text)
+
+
 def test_a_spelling_is_compared_byte_for_byte() -> None:
     """What is fixed must be as it is; what is named may be anything that is there."""
     assert spelt("/api/v2/c/{id}", "/api/v2/c/oidc%7Cx?a=/b") and not spelt("/api/v2/c/{id}", "/api/v2/c/")
