@@ -94,6 +94,10 @@ class Roster(Mapping[str, Connection]):
         """The connection of that id."""
         return next((entry for entry in self._entries.values() if entry.id == id), None)
 
+    def id_of(self, name: str) -> str:
+        """The id of a connection by its name; empty once it is gone."""
+        return self._entries[name].id if name in self._entries else ""
+
     async def refresh(self) -> bool:
         """Read again if something changed since the last look; answers whether it did. Raises ``Unavailable``."""
         mark = await self._store.get(CHANGED)

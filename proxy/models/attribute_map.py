@@ -16,6 +16,8 @@ SOURCES: Final = ("tokenset", "userinfo", "connection")
 """What a template may read: the ID token's claims (and ``access_token``), those of userinfo, and ``id`` and
 ``strategy`` of the connection."""
 OF_CONNECTION: Final = ("id", "strategy")
+ACCESS_TOKEN: Final = "access_token"
+"""The name under ``tokenset`` of the tenant's access token, whole."""
 REFERENCE: Final = re.compile(r"\$\{context\.([a-z]+)\.([^{}\s]{1,128})\}")
 LONGEST_TEMPLATE, MOST_ATTRIBUTES = 1000, 100
 RESTRICTED: Final = frozenset(
@@ -62,8 +64,15 @@ class AttributeMap(BaseModel):
     @property
     def reads_userinfo(self) -> bool:
         """Whether userinfo must be called for it."""
-        named = (source for template in self.attributes.values() for source, _ in REFERENCE.findall(template))
-        return bool(self.userinfo_scope) or "userinfo" in named
+        return bool(self.userinfo_scope) or any(source == "userinfo" for source, _ in self._named())
+
+    @property
+    def reads_access_token(self) -> bool:
+        """Whether it hands on the tenant's access token."""
+        return self.mapping_mode == "use_map" and ("tokenset", ACCESS_TOKEN) in self._named()
+
+    def _named(self) -> list[tuple[str, str]]:
+        return [reference for template in self.attributes.values() for reference in REFERENCE.findall(template)]
 
 
 def check_template(template: str) -> None:

@@ -162,6 +162,12 @@ class ConnectionOptions(BaseModel):
         return kept is not None and kept.active
 
     @property
+    def hands_on_tokens(self) -> bool:
+        """Whether anything of the tenant's tokens is of use after the login."""
+        mapped = self.attribute_map is not None and self.attribute_map.reads_access_token
+        return self.keeps_tokens or mapped
+
+    @property
     def reads_userinfo(self) -> bool:
         """Whether userinfo is called at a login."""
         return self.attribute_map is not None and self.attribute_map.reads_userinfo
@@ -198,7 +204,9 @@ class ConnectionOptions(BaseModel):
     @field_validator("id_token_signed_response_algs", mode="before")
     @classmethod
     def _or_the_usual(cls, algs: Any) -> Any:
-        return ("RS256",) if algs is None else algs  # Auth0's null
+        if algs is None:  # Auth0's null
+            return ("RS256",)
+        return tuple(algs) if isinstance(algs, list) else algs  # a strict reader takes no list from here
 
     @field_validator("id_token_signed_response_algs")
     @classmethod

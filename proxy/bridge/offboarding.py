@@ -1,0 +1,91 @@
+"""The end of a person here, or of all who came through a connection: blocked, or deleted.
+
+First it is written that they may not log in, or the record is gone; then their sessions end, with every token that is
+bound to them, and the refresh tokens that outlive a session. Whoever logs in meanwhile is found by one or the other.
+What is half done when the store goes away is done again by asking again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+from proxy.bridge.session import from_value, sessions_of_user
+from proxy.bridge.upstream_tokens import tokens_key
+from proxy.bridge.users import count_key, login_key, user_key, users_of
+from proxy.downstream import grant as grants
+from proxy.downstream.consents import consents_of
+from proxy.downstream.grant import blocked_key, grants_of_user
+from proxy.models import Session
+from proxy.store import Drop, Get, Key, List, Op, Put, Record, Store, Touch
+
+FOREVER = 10 * 365 * 86_400
+_PORTION = 200
+End = Callable[[Session, Sequence[str], float], Awaitable[Any]]
+
+
+class Offboarding:
+    """Ends people. ``end`` ends a session (``Logout.end``). Everything here raises ``Unavailable``."""
+
+    def __init__(self, store: Store, end: End) -> None:
+        self._store = store
+        self._end = end
+
+    async def block(self, user_id: str, now: float) -> bool:
+        """Let a person in no more, on any node, and end all they have. Answers whether they are known."""
+        user, _ = await self._store.run(Get(user_key(user_id)), Put(blocked_key(user_id), {"since": int(now)}, FOREVER))
+        await self._end_all(user_id, now)
+        return user is not None
+
+    async def unblock(self, user_id: str) -> bool:
+        """Let a person in again: by a new login. Answers whether they were blocked."""
+        return bool(await self._store.drop(blocked_key(user_id)))
+
+    async def delete(self, user_id: str, now: float) -> bool:
+        """Forget a person and end all they have. Who logs in afterwards is new. Answers whether they were known."""
+        user, consents = await self._store.run(Get(user_key(user_id)), List(consents_of(user_id)))
+        forgotten = () if user is None else _forget(user_id, user)
+        await self._store.run(*forgotten, Drop(blocked_key(user_id)), *map(Drop, consents))
+        await self._end_all(user_id, now)
+        return user is not None
+
+    async def delete_of_connection(self, name: str, now: float) -> int:
+        """Forget everybody who came through a connection (MG-15). Answers how many there were."""
+        deleted = 0
+        for keys in _portions(await self._store.list(users_of(name))):
+            for record in await self._store.run(*map(Get, keys)):
+                deleted += record is not None and await self.delete(record.value["user_id"], now)
+        return deleted
+
+    async def _end_all(self, user_id: str, now: float) -> None:
+        kept = tokens_key(user_id, connection_of(user_id))
+        sessions, *_ = await self._store.run(List(sessions_of_user(user_id)), Drop(kept))
+        for keys in _portions(sessions):
+            for record in await self._store.run(*map(Get, keys)):
+                if record is not None:
+                    await self._end(from_value(record.value), (), now)
+        # After the sessions: a code that was redeemed before its session ended has put its grant into this list.
+        for keys in _portions(await self._store.list(grants_of_user(user_id))):
+            records = await self._store.run(*map(Get, keys))
+            await self._store.run(*(grants.revoke(record.value["id"]) for record in records if is_live(record)))
+
+
+def is_live(record: Record | None) -> bool:
+    """Whether a grant's record is no tombstone."""
+    return record is not None and "id" in record.value
+
+
+def connection_of(user_id: str) -> str:
+    """The connection of a ``user_id``: no name holds the sign that ends it."""
+    return user_id.split("|")[1] if user_id.count("|") >= 2 else ""
+
+
+def _forget(user_id: str, user: Record) -> tuple[Op, ...]:
+    """The record goes, and soon its name in the index."""
+    issuer, listed = user.value["issuer"], (users_of(user.value["connection"]),)
+    places = (user_key(user_id), login_key(user_id, issuer), count_key(user_id, issuer))
+    return (Touch(user_key(user_id), 1, listed), *map(Drop, places))
+
+
+def _portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    return (keys[at : at + _PORTION] for at in range(0, len(keys), _PORTION))
