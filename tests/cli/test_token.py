@@ -34,10 +34,10 @@ async def checked(store: MemoryStore, token: str, later: float = 0.0) -> tuple[s
 
 
 @pytest.mark.parametrize(("words", "lifetime"), [((), 600), (("--seconds", "30"), 30)])
-async def test_a_token_is_good_for_the_api_and_ends(
+async def test_mg_18_a_token_is_good_for_the_api_and_ends(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], lifetime: int
 ) -> None:
-    """MG-18: signed with the store's keys, about the command itself; ten minutes unless something else is said."""
+    """MG-18: no credential is there by default; the operator makes one that ends, after ten minutes unless told else."""
     import asyncio
 
     store = MemoryStore()

@@ -15,7 +15,7 @@ from proxy.oidc.errors import Refused, Unavailable
 from proxy.roster import Entry, Roster
 from proxy.store import Add, Swap
 from proxy.store.memory import MemoryStore
-from proxy.upstream.connections import Diagnosis
+from proxy.upstream.health import Health
 from tests.management.world import BODY, CLIENTS, DECLARED, ISSUER, OPTIONS, SECRET
 
 NOW = time.time()
@@ -27,7 +27,7 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-async def never(connection: Connection) -> Diagnosis:
+async def never(connection: Connection) -> Health:
     """The tenant, which nobody should ask."""
     raise AssertionError(connection.name)
 

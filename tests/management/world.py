@@ -29,7 +29,7 @@ from proxy.roster import Roster
 from proxy.store import Put
 from proxy.store.memory import MemoryStore
 from proxy.upstream.connection_keys import ConnectionKeys
-from proxy.upstream.connections import Diagnosis
+from proxy.upstream.health import ERROR, Finding, Health
 from proxy.upstream.metadata import Metadata
 from proxy.web.callers import Callers
 from proxy.web.callers_operator import COMMAND
@@ -69,6 +69,8 @@ CLIENTS = {
     ),
 }
 FOUND = Metadata("https://idp.example", "https://idp.example/a", "https://idp.example/j", "https://idp.example/t")
+NOT_FOUND = Health((Finding(ERROR, "not_found", "no document could be had", "", "nobody answers there"),))
+LACKING = Health((Finding(ERROR, "missing", "token_endpoint", "set it"),))
 
 
 @dataclass
@@ -80,11 +82,11 @@ class World:
     tokens: AccessTokens
     site: Any = None
     token: str = ""
-    tenant: Diagnosis = field(default_factory=lambda: Diagnosis(True, metadata=FOUND))
+    tenant: Health = field(default_factory=lambda: Health(metadata=FOUND))
     asked: list[str] = field(default_factory=list)
     ended: list[tuple[str, str | None]] = field(default_factory=list)
 
-    async def diagnose(self, connection: Connection) -> Diagnosis:
+    async def diagnose(self, connection: Connection) -> Health:
         """What the tenant says."""
         self.asked.append(connection.name)
         return self.tenant
