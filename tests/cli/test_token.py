@@ -37,7 +37,7 @@ async def checked(store: MemoryStore, token: str, later: float = 0.0) -> tuple[s
 async def test_mg_18_a_token_is_good_for_the_api_and_ends(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], lifetime: int
 ) -> None:
-    """MG-18: no credential is there by default; the operator makes one that ends, after ten minutes unless told else."""
+    """MG-18: no credential is there by default; the operator makes one that ends, after ten minutes by default."""
     import asyncio
 
     store = MemoryStore()
