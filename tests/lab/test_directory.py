@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -74,3 +75,12 @@ async def test_webfinger_finds_a_tenant(lab: Directory, resource: str, name: str
     answer = await get(f"{lab.base}.well-known/webfinger?resource={resource}")
     assert answer.content_type == "application/jrd+json"
     assert (await answer.json())["links"][0]["href"] == f"{lab.base}{name}/"
+
+
+def test_the_manual_names_every_tenant() -> None:
+    """docs/lab.md has a line for each, with the reason that its login is refused for."""
+    lines = (Path(__file__).resolve().parents[2] / "docs" / "lab.md").read_text(encoding="utf-8").splitlines()
+    told = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    assert list(told) == list(FAULTS)
+    for name, fault in FAULTS.items():
+        assert told[name].endswith(f"| `{fault.reason}` |" if fault.reason else "| works |")
