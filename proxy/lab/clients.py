@@ -47,9 +47,7 @@ async def _by_assertion(core: Core, form: Mapping[str, str]) -> LabClient:
     client = core.clients.get(form.get("client_id") or unproved(token).get("iss", ""))
     if form.get("client_assertion_type") != JWT_BEARER or client is None:
         raise refused("unknown client, or an assertion of another type")
-    known = core.memory.refresh.get(form.get("refresh_token", ""))
-    redirect_uri = form.get("redirect_uri") or (known.redirect_uri if known else "")
-    claims = await proved(core, client, token, ASSERTIONS, redirect_uri)
+    claims = await proved(core, client, token, ASSERTIONS, _answers_at(core, form))
     audience = claims.get("aud")
     ours = (core.issuer, f"{core.issuer}token", f"{core.issuer}par")
     if not claims or (claims.get("iss"), claims.get("sub")) != (client.client_id, client.client_id):
@@ -60,6 +58,13 @@ async def _by_assertion(core: Core, form: Mapping[str, str]) -> LabClient:
         raise refused("the assertion was used before, or has no jti")
     core.memory.assertions.add(claims["jti"])
     return client
+
+
+def _answers_at(core: Core, form: Mapping[str, str]) -> str:
+    """The redirect URI that a request is about: its own, that of its request object, or that of its refresh token."""
+    known = core.memory.refresh.get(form.get("refresh_token", ""))
+    inside = str(unproved(form.get("request", "")).get("redirect_uri", ""))
+    return form.get("redirect_uri") or inside or (known.redirect_uri if known else "")
 
 
 async def proved(

@@ -4,15 +4,26 @@ the connection."""
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from proxy.lab.directory import FAULTS
+from proxy import app
+from proxy.lab.browser import Browser
+from proxy.lab.directory import FAULTS, Directory
 from proxy.lab.faults_in_tokens import TENANT
+from proxy.lab.listen import listen, port_of, serving
 from proxy.lab.people import PEOPLE
+from proxy.lab.snippet import SECRET, snippet
+from proxy.lab.tenant import Tenant
+from proxy.models import Connection
 from proxy.oidc import jose
-from tests.kit.plain_app import arrived
-from tests.spec.rp.conftest import CALLS_USERINFO, Run, Runs
+from proxy.roster import Entry
+from tests.kit.lab_keys import in_turn
+from tests.kit.plain_app import arrived, stop_at_the_app
+from tests.spec.rp.conftest import CALLS_USERINFO, House, Run, Runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SLOW = ("slow-token", "slow-userinfo")
@@ -99,3 +110,54 @@ async def test_userinfo_is_called_as_the_snippet_says(run: Runs, name: str) -> N
     async with run(FAULTS[name], **pasted(name)) as made:
         await made.log_in()
         assert made.called.count("userinfo") == 1
+
+
+WAYS = {
+    "client_secret_basic": {"client_secret": SECRET},
+    "client_secret_post": {"client_secret": SECRET},
+    "client_secret_jwt": {"client_secret": SECRET},
+    "private_key_jwt": {},
+    "private_key_jwt with ES256": {"token_endpoint_auth_signing_alg": "ES256"},
+}
+BESIDE = {
+    "nothing": {},
+    "PAR": {"enable_pushed_authorization_requests": True},
+    "a request object by value": {"request_object": "value"},
+    "a request object by reference, pushed": {
+        "request_object": "reference", "enable_pushed_authorization_requests": True,
+    },
+    "proofs": {"dpop_signing_alg": "ES256", **CALLS_USERINFO},
+    "proofs with Ed25519": {"dpop_signing_alg": "Ed25519", **CALLS_USERINFO},
+}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def healthy() -> AsyncIterator[Tenant]:
+    """The healthy tenant, as ``isthmus lab`` runs it."""
+    sock = listen()
+    lab = Directory(f"http://localhost:{port_of(sock)}/", [FAULTS["healthy"]], make_key=in_turn())
+    async with serving(lab.app, sock):
+        yield lab.tenants["healthy"]
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("method", WAYS)
+async def test_the_lab_knows_every_isthmus_on_its_machine(
+    house: House, healthy: Tenant, method: str, beside: str
+) -> None:
+    """The healthy tenant of ``isthmus lab`` takes every client authentication, pushed and signed requests and proofs of
+    an Isthmus that was never registered, if the connection has the name of the snippet."""
+    (table,) = tomllib.loads(snippet(FAULTS["healthy"], healthy.issuer))["connections"]
+    del table["options"]["client_secret"]
+    table["options"] |= {"token_endpoint_auth_method": method.split()[0], **WAYS[method], **BESIDE[beside]}
+    roster = house.node.site[app.ROSTER]
+    async with Browser() as browser:
+        await roster.add(Entry("the lab", Connection.model_validate(table)))
+        try:
+            trip = house.app.begin(connection=table["name"])
+            tab = await stop_at_the_app(browser).open(trip.url)
+            await tab.click(PEOPLE[0].name)
+            told = await house.app.redeem(trip, arrived(tab).get("code", ""))
+        finally:
+            await roster.remove(table["name"])
+    assert told.status == 200, (tab.page.text, list(healthy.memory.calls)[-4:])
