@@ -7,7 +7,7 @@ these leaves "start again", never "in".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +34,8 @@ from proxy.upstream.relying_party import RelyingParty
 @dataclass(frozen=True)
 class Arrival(Feature):
     """``login/callback``, for both channels. ``client_side`` is the endpoint that answers the client; with
-    ``watched`` the browser gets a state for session management."""
+    ``watched`` the browser gets a state for session management. ``recheck`` hears the answer of a trip that no client
+    began."""
 
     issuer: str
     store: Store
@@ -46,6 +47,7 @@ class Arrival(Feature):
     client_side: Authorize
     watched: bool
     logout: Logout
+    recheck: Callable[[Request, Transaction], Awaitable[Answer]]
 
     def endpoints(self) -> Sequence[Endpoint]:
         methods = ("GET", "POST")
@@ -59,6 +61,8 @@ class Arrival(Feature):
         if not request.params and self._may_be_a_fragment(request):
             return fragment.page(request)
         trip, last = await self._take(request)
+        if not trip.client_id:
+            return await self.recheck(request, trip)
         try:
             return await self._finish(request, trip, last)
         except ProtocolError as error:

@@ -2,16 +2,18 @@
 page, sends it ``client_id session_state`` again and again, and acts on what it answers.
 
 *changed* ends nothing by itself: a browser that keeps the tenant's cookie out of frames makes it say so always. The
-page tells the window that frames it, if that is ours, and goes to ``login/session/changed``, which asks the person.
+page tells the window that frames it, if that is ours, and goes to ``login/session/changed``, which asks the tenant
+without a word to the person (``recheck``), and the person where the tenant cannot be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from proxy.bridge.federated_logout import watched_last
+from proxy.bridge.recheck import OURS, unsure
 from proxy.features import Answer, Caller, Endpoint, Feature, Request
 from proxy.models import Connection, Session
 from proxy.oidc.errors import Shown, UpstreamError
@@ -22,7 +24,6 @@ from proxy.upstream.connections import Connections
 PATH = "login/session"
 SECONDS = 5
 """How often the tenant's page is asked."""
-OURS = ("'self'",)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SessionFrame(Feature):
     store: Store
     tenants: Connections
     connections: Mapping[str, Connection]
+    recheck: Callable[[Session, Connection, Request], Awaitable[Answer]]
 
     def endpoints(self) -> Sequence[Endpoint]:
         return (
@@ -56,22 +58,22 @@ class SessionFrame(Feature):
             "seconds": SECONDS,
             "changed": f"{self.issuer}{PATH}/changed" if session else "",
             "home": origin(self.issuer),
+            "checked": "checked" in request.params,
             "connection": connection.label,
         }
         frames = (origin(page),)
         return Answer(page="session.html", values=values, script="session", frame_sources=frames, framed_by=OURS)
 
     async def changed(self, request: Request) -> Answer:
-        """What the person sees when the tenant's session is another or none: the choice. Raises ``Unavailable``."""
+        """To the tenant, to ask; where it cannot be asked, to the person. Raises ``Unavailable``."""
         session = await request.session() if request.session else None
-        if session is None:
+        connection = self.connections.get(session.connection) if session else None
+        if session is None or connection is None:
             return Answer(page="logged_out.html", framed_by=OURS)
-        values = {"connection": self._label(session), "logout": f"{self.issuer}oidc/logout"}
-        return Answer(page="session_changed.html", values=values, framed_by=OURS)
-
-    def _label(self, session: Session) -> str:
-        connection = self.connections.get(session.connection)
-        return connection.label if connection else session.connection
+        try:
+            return await self.recheck(session, connection, request)
+        except UpstreamError:
+            return unsure(self.issuer, connection)
 
     async def _last(self, request: Request) -> tuple[str, str]:
         keys = [watched_last(browser) for browser in request.browsers]

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proxy.cli.common import instant, open_store
@@ -38,6 +39,30 @@ def federate(settings: Settings, name: str, said: Given, token: str | None) -> t
     return asyncio.run(_federate(settings, name, said, identifier, initial))
 
 
+def resolved(settings: Settings, name: str, said: Given) -> Given:
+    """What was said, with the issuer in place of a person's address (WebFinger). Raises ``Misconfigured``."""
+    from proxy.upstream.webfinger import is_account
+
+    identifier = said.issuer or ""
+    if not is_account(identifier):
+        return said
+
+    async def go() -> str:
+        async with _opened(settings) as (_, federation, _wire):
+            return await _issuer(federation, identifier, name)
+
+    return replace(said, issuer=None, discovery_url=asyncio.run(go()))
+
+
+async def _issuer(federation: Federation, identifier: str, name: str) -> str:
+    try:
+        return await federation.issuer_of(identifier, name)
+    except ValueError as error:
+        raise _wrong("--issuer", str(error)) from None
+    except UpstreamError as error:
+        raise _wrong("--issuer", error.description) from None
+
+
 async def _federate(
     settings: Settings, name: str, said: Given, identifier: str, token: str
 ) -> tuple[Made, Mapping[str, Any]]:
@@ -49,11 +74,11 @@ async def _federate(
         wire.admit(name, allow_private=wanted.get("allow_private", ()), trust=wanted.get("trust", ()))
         options = {key: wanted[key] for key in ("scope", "own_callback") if key in wanted}
         us = Ourselves(settings.tenant.issuer, settings.tenant.name, name, **options)
+        issuer = await _issuer(federation, identifier, name)
         try:
-            issuer = await federation.issuer_of(identifier, name)
             made = await federation.register(issuer, us, token)
-        except ValueError as error:
-            raise _wrong("--issuer", str(error) if "\n" not in str(error) else "is no address of a tenant") from None
+        except ValueError:
+            raise _wrong("--issuer", "is no address that a tenant can have (https, no query)") from None
         except UpstreamError as error:
             raise _wrong("--register", error.description) from None
         return await _add(managed, federation, name, said, merged(dict(made.options), wanted), made), _done(made)
@@ -107,14 +132,14 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[ManagedConnections,
     from proxy.roster import Roster
     from proxy.upstream.connections import Connections
     from proxy.upstream.federation import Federation
+    from proxy.upstream.visit import Doctor
 
     with _quiet():
         async with open_store(settings) as store, way_out(settings) as wire:
             roster = Roster(settings.connections, store)
             tenants = Connections(roster, wire.send, time.time)
-            managed = ManagedConnections(
-                settings.tenant.issuer, roster, Clients(settings.clients, store), tenants.diagnose
-            )
+            doctor = Doctor(tenants, roster, time.time)
+            managed = ManagedConnections(settings.tenant.issuer, roster, Clients(settings.clients, store), doctor.see)
             yield managed, Federation(wire.send, store), wire
 
 

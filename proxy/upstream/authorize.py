@@ -64,7 +64,8 @@ def build_params(
         **_wishes(wishes),
     }
     asked = {name: value for name, value in ours.items() if value}
-    return {**asked, **_theirs(options, metadata, wishes, asked)} if options.upstream_params else asked
+    more = options.upstream_params or wishes.passed_on
+    return {**asked, **_theirs(options, metadata, wishes, asked)} if more else asked
 
 
 def _mode(options: ConnectionOptions) -> str:

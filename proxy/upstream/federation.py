@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from proxy.models import Connection
 from proxy.models.checks import address
 from proxy.models.connection_options import BACK, FRONT
@@ -53,7 +55,7 @@ class Federation:
             try:
                 await self._document(_connection(group, identifier, BACK))
                 return identifier
-            except (UpstreamError, ValueError):
+            except (UpstreamError, ValidationError):
                 pass  # perhaps a person's page: WebFinger knows
         asked = webfinger.normalise(identifier)
         return webfinger.check_response(await self._send(webfinger.build_request(asked, group)))

@@ -87,6 +87,7 @@ class World:
             Downstream(),  # type: ignore[arg-type]  # likewise
             watched=False,
             logout=Logout(self.store, Clients(self.clients, self.store), Doors(tuple), lambda: None),
+            recheck=rechecked,
         )
 
     async def trip(self, **changes: Any) -> Transaction:
@@ -105,6 +106,11 @@ class World:
         session = await self.sessions.load(answer.sign_in.cookie, now)
         assert session is not None
         return session
+
+
+async def rechecked(request: Request, trip: Transaction) -> Answer:
+    """Stands for what hears of trips without a client."""
+    return Answer(page="rechecked.html", values={"trip": trip.id})
 
 
 class Downstream:
@@ -403,3 +409,12 @@ async def test_the_claim_is_heeded_only_where_the_connection_says_so(said: objec
     world = World()
     world.tenant.says = expiring(said)
     assert (await world.login()).expires_at == NOW + 10_000
+
+
+async def test_a_trip_that_no_client_began_is_no_login() -> None:
+    """Its answer goes to whoever asked the tenant; no session, no code."""
+    world = World()
+    await world.trip(client_id="")
+    answer = await world.arrive()
+    assert answer.page == "rechecked.html" and answer.sign_in is None
+    assert [each async for each in world.store.scan("session")] == []

@@ -79,6 +79,26 @@ async def test_a_persons_address_leads_to_the_tenant(run: Run, file: Path, tenan
     assert json.loads(said.out)["options"]["issuer"] == tenant.issuer
 
 
+async def test_a_persons_address_will_do_without_registration_too(run: Run, file: Path, tenant: Tenant) -> None:
+    """``--issuer acct:...`` with a client id: only the place is looked up."""
+    words = (
+        "--issuer",
+        f"acct:ada@{urlsplit(tenant.issuer).netloc}",
+        "--client-id",
+        "isthmus",
+        "--json",
+        "--config",
+        file,
+    )
+    said = await asyncio.to_thread(run, "connections", "add", "far", *words)
+    assert said.status == 0, said.err
+    options = json.loads(said.out)["options"]
+    assert (options["discovery_url"], options["client_id"]) == (tenant.issuer, "isthmus") and not tenant.clients
+    lost = ("connections", "add", "lost", "--issuer", "ada@127.0.0.1:9", "--client-id", "isthmus", "--config", file)
+    said = await asyncio.to_thread(run, *lost)
+    assert said.status == 2 and said.err.startswith("connections: --issuer:") and said.err.count("\n") == 1
+
+
 async def test_a_connection_that_cannot_be_added_leaves_nothing_behind(
     run: Run, file: Path, store: MemoryStore, tenant: Tenant
 ) -> None:
@@ -96,7 +116,7 @@ async def test_a_connection_that_cannot_be_added_leaves_nothing_behind(
         ("far", ("--issuer", "ftp://corp.example"), "--issuer"),
         ("far", ("--issuer", "http://corp.example"), "--"),
         ("far", ("--issuer", "@corp.example"), "--issuer"),
-        ("far", ("--issuer", "http://127.0.0.1:9/"), "--register"),
+        ("far", ("--issuer", "http://127.0.0.1:9/"), "--issuer"),
         ("far", ("--issuer", "http://127.0.0.1:9/", "--token", "plain"), "--token"),
         ("no name", ("--issuer", "TENANT"), "name"),
         ("corp", ("--issuer", "TENANT"), "already exists"),
