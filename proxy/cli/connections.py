@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import GREEN, RED, Config, Json, configuration, marked, open_store, source_of, table
+from proxy.cli.common import Config, Json, configuration, open_store, source_of, table
 from proxy.cli.connection_options import Given, Name, Register, Token, merged
+from proxy.cli.health_lines import lines
 from proxy.oidc.errors import Misconfigured, Problem, Refused
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from proxy.roster import Entry
     from proxy.settings import Settings
     from proxy.store import Store
-    from proxy.upstream.connections import Diagnosis
+    from proxy.upstream.health import Health
 
 T = TypeVar("T")
 BY = "isthmus connections"
@@ -65,13 +66,17 @@ def show(
 
     Example: isthmus connections show corp --metadata
     """
+    from proxy.management.diagnosis import as_json, published
+
     settings = configuration(config)
 
     async def work(managed: ManagedConnections) -> dict[str, Any]:
         entry = await _find(managed, name)
         whole = _whole(settings, entry)
         if metadata:
-            whole["discovery"] = _found(await managed.diagnose(entry.connection))
+            health = await managed.diagnose(entry.connection)
+            whole["health"] = as_json(health, details=True)
+            whole["discovery"] = published(entry.connection, health, whole["callback_url"])
         return whole
 
     _print(_run(settings, work), as_json=json)
@@ -86,12 +91,13 @@ def add(name: Annotated[str, Parameter(help="Its name, for good.")], /, given: G
     Example: isthmus connections add corp --discovery-url https://idp.example --client-id isthmus --enable webapp
     """
     settings, said = configuration(config), given or Given()
-    if register:
-        from proxy.cli.connection_register import federate
+    from proxy.cli.connection_register import federate, resolved
 
+    if register:
         made, done = _asked(lambda: federate(settings, name, said, token))
         _print({**_whole(settings, _told(made)), "registration": done}, as_json=json)
         return 0
+    said = _asked(lambda: resolved(settings, name, said))
     values = {
         "name": name,
         "strategy": "oidc",
@@ -148,25 +154,25 @@ def test(
     json: Json = False,
     config: Config = None,
 ) -> int:
-    """Ask the tenants now, whatever is cached: a green check, a red mark, or what is missing.
+    """Visit the tenants now: a green check, a red mark, or what is missing; then warnings. It is kept as the status.
 
     Example: isthmus connections test corp --json
 
     Exit status: 0 all is well, 1 a fault was found.
     """
-    from proxy.management.diagnosis import GREEN as SOUND
+    from proxy.management.diagnosis import as_json
 
-    async def work(managed: ManagedConnections) -> dict[str, Diagnosis]:
+    async def work(managed: ManagedConnections) -> dict[str, Health]:
         entries = [await _find(managed, name)] if name else list(await managed.all())
         found = await asyncio.gather(*(managed.diagnose(entry.connection) for entry in entries))
         return {entry.connection.name: one for entry, one in zip(entries, found, strict=True)}
 
-    rows = {key: _found(one) for key, one in _run(configuration(config), work).items()}
+    found = _run(configuration(config), work)
     if json:
-        print(jsons.dumps([{"name": key, **row} for key, row in rows.items()], indent=2))
+        print(jsons.dumps([{"name": key, **as_json(one, details=True)} for key, one in found.items()], indent=2))
     else:
-        print("\n".join(_line(key, row) for key, row in rows.items()) or "no connections")
-    return 0 if all(row["status"] == SOUND for row in rows.values()) else 1
+        print("\n".join(line for key, one in found.items() for line in lines(key, one)) or "no connections")
+    return 1 if any(one.errors for one in found.values()) else 0
 
 
 # --- what they share ---
@@ -200,11 +206,13 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
     from proxy.upstream.connection_keys import ConnectionKeys
     from proxy.upstream.connections import Connections
     from proxy.upstream.federation import Federation
+    from proxy.upstream.status import Statuses
+    from proxy.upstream.visit import Doctor
 
     with _quiet():
         async with open_store(settings) as store, way_out(settings) as wire:
             roster = Roster(settings.connections, store)
-            tenants = Connections(roster, wire.send, time.time)
+            doctor, statuses = Doctor(Connections(roster, wire.send, time.time), roster, time.time), Statuses(store)
             clients, federation = Clients(settings.clients, store), Federation(wire.send, store)
 
             people = _people(store, clients)
@@ -217,7 +225,13 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
                 if await federation.take_back(before.name) is False:
                     print("connections: the tenant did not forget us; remove the registration there", file=sys.stderr)
 
-            yield ManagedConnections(settings.tenant.issuer, roster, clients, tenants.diagnose, concerned)
+            async def seen(connection: Connection) -> Health:
+                health = await doctor.see(connection)
+                if connection.name in roster:
+                    await statuses.keep(connection, health, time.time())
+                return health
+
+            yield ManagedConnections(settings.tenant.issuer, roster, clients, seen, concerned)
 
 
 def _people(store: Store, clients: Clients) -> Offboarding:
@@ -290,23 +304,22 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [row["name"], row["id"], row["from"], channel, tenant, ", ".join(row["enabled_clients"])]
 
 
-def _found(diagnosis: Diagnosis) -> dict[str, Any]:
-    from proxy.management.diagnosis import as_json
-
-    return as_json(diagnosis, metadata=True)
-
-
-def _line(name: str, row: Mapping[str, Any]) -> str:
-    if row["status"] == "green":
-        return f"{marked('✓ found', GREEN)}  {name}"
-    words = {"red": "✗ not found", "incomplete": "✗ found, but missing", "unusable": "✗ found, but unusable"}
-    why = ", ".join(row["missing"]) or row["detail"] or "no discovery document there"
-    return f"{marked(words[row['status']], RED)}  {name}: {why}"
-
-
 def _print(whole: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(jsons.dumps(whole, indent=2))
         return
-    rows = {**{key: value for key, value in whole.items() if key != "options"}, **whole["options"]}
-    print(table((key, value if isinstance(value, str) else jsons.dumps(value)) for key, value in rows.items()))
+    apart = ("options", "discovery")
+    rows = {**{key: value for key, value in whole.items() if key not in apart}, **whole["options"]}
+    print(table((key, _cell(value)) for key, value in rows.items()))
+    if "discovery" in whole:
+        told = (
+            (key, *map(_cell, (row["published"], row["used"])), row["source"])
+            for key, row in whole["discovery"].items()
+        )
+        print("\n" + table([("NAME", "PUBLISHED", "USED", "FROM"), *told]))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else jsons.dumps(value)

@@ -19,9 +19,9 @@ from proxy.models import Connection
 from proxy.models.connection_options import NEEDS
 from proxy.roster import MOST, Entry, NameTaken, Roster, new_id
 from proxy.settings.rules import GATEWAY
-from proxy.upstream.connections import Diagnosis
+from proxy.upstream.health import Health
 
-Diagnose = Callable[[Connection], Awaitable[Diagnosis]]
+Diagnose = Callable[[Connection], Awaitable[Health]]
 Concerned = Callable[[Connection, Connection | None], Awaitable[None]]
 Make = Callable[[Entry], Awaitable[tuple[Draft, Sequence[str]]]]
 TRIES = 5
@@ -172,7 +172,8 @@ class ManagedConnections:
             return
         found = await self.diagnose(connection)
         if found.metadata is None:
-            named = ", ".join(f"options.{name}" for name in found.missing or missing)
+            lacking = [name for name in missing if name in found.missing] or missing
+            named = ", ".join(f"options.{name}" for name in lacking)
             said = f" ({found.detail})" if found.detail else ""
             raise refusals.invalid_body(
                 f"'{named} is missing, and discovery at options.issuer does not supply it{said}'"

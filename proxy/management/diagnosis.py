@@ -1,31 +1,22 @@
-"""What was found when a connection's tenant was asked, in plain values: a green check, a red mark, or what is amiss."""
+"""How a connection fares, in plain values: what may be told over HTTP, and what is for the machine's operator alone."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from proxy.upstream.connections import Diagnosis
-
-GREEN, RED, INCOMPLETE, UNUSABLE = "green", "red", "incomplete", "unusable"
-"""Found; not found; found, but without what the channel needs; found, but wrong in another way."""
-
-
-def verdict(found: Diagnosis) -> str:
-    """One word for all of it."""
-    if not found.found:
-        return RED
-    if found.missing:
-        return INCOMPLETE
-    return UNUSABLE if found.detail or found.metadata is None else GREEN
+from proxy.models import Connection
+from proxy.upstream.health import Health
+from proxy.upstream.published import rows
 
 
-def as_json(found: Diagnosis, *, metadata: bool = False) -> dict[str, Any]:
-    """The verdict and its reasons, and what the tenant publishes if asked for."""
-    shown = asdict(found.metadata) if metadata and found.metadata else None
-    return {
-        "status": verdict(found),
-        "missing": list(found.missing),
-        "detail": found.detail,
-        **({"metadata": shown} if metadata else {}),
-    }
+def as_json(found: Health, *, details: bool = False) -> dict[str, Any]:
+    """The verdict and its reasons. With ``details`` also what exactly happened at an address: never over HTTP."""
+    findings = [{**one.as_json(), **({"detail": one.detail} if details else {})} for one in found.findings]
+    return {"status": found.state, "missing": list(found.missing), "detail": found.detail, "findings": findings}
+
+
+def published(connection: Connection, found: Health, callback_url: str) -> dict[str, dict[str, Any]]:
+    """By name: what the tenant publishes, what is used, and where that comes from; at the end the callback URL."""
+    listed = map(asdict, rows(connection.options, found.published, callback_url))
+    return {row.pop("name"): row for row in listed}

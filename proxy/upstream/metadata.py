@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from proxy.models import Connection, ConnectionOptions
 from proxy.models.checks import address
-from proxy.models.connection_options import FRONT, NEEDS, SET_BY_US
+from proxy.models.connection_options import NEEDS, SET_BY_US
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.urls import is_loopback, origin
 
@@ -33,7 +33,7 @@ class Metadata:
 
     ``requires_pushed``: it takes pushed requests alone (RFC 9126 5).
     ``names_itself``: its authorization answers carry ``iss`` (RFC 9207 3). ``auth_methods`` are those its token
-    endpoint takes, empty if it does not say; ``gaps`` are needs of the channel that the document says it cannot meet.
+    endpoint takes, empty if it does not say.
     """
 
     issuer: str
@@ -47,7 +47,6 @@ class Metadata:
     requires_pushed: bool = False
     names_itself: bool = False
     auth_methods: tuple[str, ...] = ()
-    gaps: tuple[str, ...] = ()
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -80,9 +79,12 @@ def document_url(options: ConnectionOptions) -> str:
 
 def configured(connection: Connection) -> Metadata:
     """The metadata of a connection whose configuration says everything itself. Raises ``UpstreamError``."""
-    options = connection.options
-    document = options.oidc_metadata or {"issuer": options.issuer}
-    return check_metadata({"issuer": options.issuer, **document}, connection)
+    return check_metadata(configured_document(connection.options), connection)
+
+
+def configured_document(options: ConnectionOptions) -> Mapping[str, Any]:
+    """What the configuration says in place of a document."""
+    return {"issuer": options.issuer, **(options.oidc_metadata or {})}
 
 
 def check_metadata(document: Mapping[str, Any], connection: Connection) -> Metadata:
@@ -102,9 +104,14 @@ def check_metadata(document: Mapping[str, Any], connection: Connection) -> Metad
         check_session_iframe=_page(document, issuer),
         requires_pushed=document.get("require_pushed_authorization_requests") is True,
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
-        auth_methods=_strings(document, "token_endpoint_auth_methods_supported"),
-        gaps=_gaps(document, options),
+        auth_methods=strings(document, "token_endpoint_auth_methods_supported"),
     )
+
+
+def moves(believed: Metadata, fresh: Metadata) -> tuple[str, ...]:
+    """What of a fresh document names another host than the believed one, or another issuer."""
+    names = [name for name, origin in believed.origins.items() if fresh.origins.get(name, origin) != origin]
+    return (*names, "issuer") if fresh.issuer != believed.issuer else tuple(names)
 
 
 def expected_issuers(options: ConnectionOptions) -> tuple[str, ...]:
@@ -149,19 +156,7 @@ def _check_query(url: str) -> None:
         raise UpstreamError("server_error", UNUSABLE, reason="bad_authorization_endpoint", status=502)
 
 
-def _strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of words of the document; empty if there is none."""
     listed = document.get(name)
     return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
-
-
-def _gaps(document: Mapping[str, Any], options: ConnectionOptions) -> tuple[str, ...]:
-    """What the document says about types and modes, held against the channel. What it does not say is no gap."""
-    if options.type == FRONT:
-        needed = {"response_types_supported": "id_token", "response_modes_supported": "form_post"}
-    else:
-        needed = {"response_types_supported": "code"}
-    return tuple(
-        f"{name}: {value}"
-        for name, value in needed.items()
-        if document.get(name) and value not in _strings(document, name)
-    )

@@ -158,11 +158,21 @@ async def test_tenants_are_asked(run: Run, tmp_path: Path, monkeypatch: pytest.M
         said = await asyncio.to_thread(run, "connections", "test", "--config", file)
         assert (said.status, said.out.split()) == (0, ["✓", "found", "corp"])
         text = await asyncio.to_thread(run, "connections", "show", "corp", "--metadata", "--json", "--config", file)
-        discovery = json.loads(text.out)["discovery"]
-        assert discovery["status"] == "green" and discovery["metadata"]["jwks_uri"] == f"{tenant.base}/jwks"
+        whole = json.loads(text.out)
+        used = whole["discovery"]["jwks_uri"]
+        assert (whole["health"]["status"], used["used"], used["source"]) == (
+            "green",
+            f"{tenant.base}/jwks",
+            "published",
+        )
+        text = await asyncio.to_thread(run, "connections", "show", "corp", "--metadata", "--config", file)
+        assert text.out.splitlines()[-1].split()[:3] == ["callback_url", "-", "http://127.0.0.1:9000/login/callback"]
         await asyncio.to_thread(added, run, file)
         said = await asyncio.to_thread(run, "connections", "test", "--json", "--config", file)
         assert said.status == 1
         assert [(row["name"], row["status"]) for row in json.loads(said.out)] == [("corp", "green"), ("two", "red")]
         said = await asyncio.to_thread(run, "connections", "test", "two", "--config", file)
-        assert said.status == 1 and said.out == "✗ not found  two: nobody answers there\n"
+        assert (
+            said.status == 1
+            and "✗ not found  two: no discovery document could be had (nobody answers there)" in said.out
+        )

@@ -1,32 +1,30 @@
-"""One word for what was found at a tenant."""
+"""How a connection fares, in plain values."""
 
 from __future__ import annotations
 
-import pytest
-
-from proxy.management import diagnosis
-from proxy.upstream.connections import Diagnosis
-from tests.management.world import FOUND
+from proxy.management.diagnosis import as_json, published
+from proxy.upstream.health import Health
+from tests.management.world import DECLARED, FOUND, LACKING, NOT_FOUND
 
 
-@pytest.mark.parametrize(
-    ("found", "word"),
-    [
-        (Diagnosis(True, metadata=FOUND), "green"),
-        (Diagnosis(False, detail="nobody answers there"), "red"),
-        (Diagnosis(True, ("token_endpoint",)), "incomplete"),
-        (Diagnosis(True, detail="the document names another issuer"), "unusable"),
-        (Diagnosis(True), "unusable"),
-    ],
-)
-def test_a_tenant_is_green_red_or_amiss(found: Diagnosis, word: str) -> None:
-    """A green check, a red mark, or found and of no use; reasons beside it."""
-    told = diagnosis.as_json(found)
-    assert told == {"status": word, "missing": list(found.missing), "detail": found.detail}
+def test_a_verdict_and_its_reasons() -> None:
+    """One word, what is missing, what else is wrong, and every finding with its remedy."""
+    assert as_json(Health(metadata=FOUND)) == {"status": "green", "missing": [], "detail": "", "findings": []}
+    told = as_json(LACKING)
+    assert (told["status"], told["missing"], told["detail"]) == ("incomplete", ["token_endpoint"], "")
+    assert told["findings"][0] == {
+        "level": "error", "code": "missing", "message": "token_endpoint", "remedy": "set it",
+    }  # fmt: skip
 
 
-def test_what_the_tenant_publishes_is_shown_if_asked_for() -> None:
-    """Its endpoints as they are used."""
-    told = diagnosis.as_json(Diagnosis(True, metadata=FOUND), metadata=True)
-    assert told["metadata"]["token_endpoint"] == "https://idp.example/t"
-    assert diagnosis.as_json(Diagnosis(False), metadata=True)["metadata"] is None
+def test_ss_09_what_happened_at_an_address_is_for_the_machines_operator() -> None:
+    """SS-09: only who asks for details gets them."""
+    assert "nobody answers" not in str(as_json(NOT_FOUND))
+    assert as_json(NOT_FOUND, details=True)["findings"][0]["detail"] == "nobody answers there"
+
+
+def test_what_the_tenant_publishes_by_name() -> None:
+    """Beside what is used, and where that comes from; the callback URL last."""
+    told = published(DECLARED["from-file"], Health(published={"issuer": "https://x.example"}), "https://sso/cb")
+    assert told["issuer"] == {"published": "https://x.example", "used": "https://x.example", "source": "published"}
+    assert list(told) == ["issuer", "callback_url"]

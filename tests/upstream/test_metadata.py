@@ -122,17 +122,6 @@ def test_what_the_channel_needs_is_named() -> None:
     assert set(caught.value.missing) == {"authorization_endpoint", "jwks_uri"}
 
 
-def test_what_the_document_says_it_cannot_do_is_a_gap() -> None:
-    """A document that lists types and modes without the channel's is told of; one that lists none is not."""
-    listed = {**DOCUMENT, "response_types_supported": ["code"], "response_modes_supported": ["query"]}
-    assert check_metadata(listed, connection()).gaps == ()
-    assert check_metadata(listed, front()).gaps == (
-        "response_types_supported: id_token",
-        "response_modes_supported: form_post",
-    )
-    assert check_metadata(DOCUMENT, front()).gaps == ()
-
-
 @pytest.mark.parametrize("name", ["state", "nonce", "redirect_uri", "client_id", "response_type", "scope", "stat%65"])
 def test_rp_35_an_endpoint_may_not_hold_our_parameters(name: str) -> None:
     """RP-35: a query of the tenant's own is kept, but not one that doubles what we set."""
