@@ -44,7 +44,7 @@ from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
 compact = json.JSONEncoder(separators=(",", ":")).encode
-BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout")
+BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout", "login/initiate")
 """Endpoints that other sites may POST a browser to, and that need its session."""
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1

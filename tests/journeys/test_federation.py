@@ -168,3 +168,15 @@ async def test_removal_parts_both(chain: Chain, tmp_path: Path, server: Valkey) 
     assert len([each async for each in chain.far.store.scan("client")]) == 1
     await command(chain.near, tmp_path, f"unix://{server.socket_path}?db=2", "remove", "far", environ={})
     assert not [each async for each in chain.far.store.scan("client")]
+
+
+async def test_a_form_of_another_site_changes_nobody_unnoticed(chain: Chain) -> None:
+    """OIDC Core 4: a cross-site POST brings no cookie; it becomes a GET, which does, before anything is decided."""
+    form = {"iss": chain.far.issuer, "login_hint": "mira@corp.example"}
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        url = f"{chain.near.issuer}login/initiate"
+        async with http.post(url, data=form, headers=headers, allow_redirects=False) as answer:
+            assert answer.status == 303 and answer.headers["Location"].startswith(f"{url}?iss=")
+        async with http.get(answer.headers["Location"], allow_redirects=False) as onward:
+            assert onward.status == 303 and onward.headers["Location"].startswith(f"{chain.app.base}login?iss=")
