@@ -12,14 +12,13 @@ from typing import Any
 
 from proxy.bridge.session import from_value, sessions_of_user
 from proxy.bridge.upstream_tokens import tokens_key
-from proxy.bridge.users import count_key, login_key, user_key, users_of
+from proxy.bridge.users import KEPT, count_key, login_key, user_key, users_of
 from proxy.downstream import grant as grants
 from proxy.downstream.consents import consents_of
 from proxy.downstream.grant import blocked_key, grants_of_user
 from proxy.models import Session
 from proxy.store import Drop, Get, Key, List, Op, Put, Record, Store, Touch
 
-FOREVER = 10 * 365 * 86_400
 _PORTION = 200
 End = Callable[[Session, Sequence[str], float], Awaitable[Any]]
 
@@ -33,13 +32,23 @@ class Offboarding:
 
     async def block(self, user_id: str, now: float) -> bool:
         """Let a person in no more, on any node, and end all they have. Answers whether they are known."""
-        user, _ = await self._store.run(Get(user_key(user_id)), Put(blocked_key(user_id), {"since": int(now)}, FOREVER))
+        user = await self._store.get(user_key(user_id))
+        issuer = user.value["issuer"] if user else ""
+        login = await self._store.get(login_key(user_id, issuer)) if user else None
+        block = {"since": int(now), "issuer": issuer, "login": login.value if login else {}}
+        await self._store.add(blocked_key(user_id), block, None)
         await self._end_all(user_id, now)
         return user is not None
 
     async def unblock(self, user_id: str) -> bool:
         """Let a person in again: by a new login. Answers whether they were blocked."""
-        return bool(await self._store.drop(blocked_key(user_id)))
+        block = await self._store.get(blocked_key(user_id))
+        if block is None:
+            return False
+        issuer, login = block.value["issuer"], block.value["login"]
+        back = (Put(login_key(user_id, issuer), login, KEPT),) if login else ()
+        await self._store.run(*back, Drop(blocked_key(user_id)))
+        return True
 
     async def delete(self, user_id: str, now: float) -> bool:
         """Forget a person and end all they have. Who logs in afterwards is new. Answers whether they were known."""

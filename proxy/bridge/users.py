@@ -5,7 +5,7 @@ What lasts and what each login brings lie apart, so that a login reads nothing b
     user          who they are, and what the first login said; never overwritten by another
     user_login    what the last login said, under the issuer that said it
     user_logins   how many there were
-    user_blocked  is there for a person who may not log in
+    user_blocked  is there for a person who may not log in, with their last login: attempts overwrite the other
 
 The first login binds its issuer: another under the same ``user_id`` is refused (RP-19). All of it is forgotten
 ``KEPT`` seconds after the last login, but a block is not.
@@ -69,7 +69,6 @@ class Visit:
         return (
             Add(user_key(who), self._first(), KEPT, listed),
             Touch(user_key(who), KEPT),
-            Get(login_key(who, issuer)),
             Put(login_key(who, issuer), self._last(), KEPT),
             Count(count_key(who, issuer), KEPT),
             Get(blocked_key(who)),
@@ -78,17 +77,20 @@ class Visit:
     def check(self, answers: Sequence[Any]) -> None:
         """Whether the person may log in, by the answers to ``writes``. Raises ``UpstreamError``, ``Shown``."""
         bound, *_, blocked = answers
-        if bound is not None and bound.value["issuer"] != self.session.issuer:
+        if self._is_strange(bound):
             raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
         if blocked is not None:
             raise Shown("access_denied", "user is blocked", reason="user_blocked", status=403)
 
     def undo(self, answers: Sequence[Any]) -> tuple[Op, ...]:
-        """What takes it back, as the answers to ``writes`` say how it was before."""
-        _, _, before, *_ = answers
-        place = login_key(self.session.user_id, self.session.issuer)
-        counted = Count(count_key(self.session.user_id, self.session.issuer), KEPT, -1)
-        return (Put(place, before.value, KEPT) if before else Drop(place), counted)
+        """What takes it back: it did not count, and of an issuer that is not the person's nothing stays."""
+        who, issuer = self.session.user_id, self.session.issuer
+        if self._is_strange(answers[0]):
+            return Drop(login_key(who, issuer)), Drop(count_key(who, issuer))
+        return (Count(count_key(who, issuer), KEPT, -1),)
+
+    def _is_strange(self, bound: Record | None) -> bool:
+        return bound is not None and bound.value["issuer"] != self.session.issuer
 
     def _first(self) -> Mapping[str, Any]:
         root = {name: value for name, value in self._kept().items() if name in ROOT}
@@ -185,6 +187,8 @@ class Users:
 def _user(record: Record, answers: Sequence[Any]) -> User:
     login, count, blocked = answers
     first, last = dict(record.value), login.value if login else {}
+    if blocked:
+        last = blocked.value["login"]
     root = first.pop("root")
     when = last.get("last_login", first["created_at"])
     return User(

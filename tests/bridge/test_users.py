@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from proxy.bridge import transaction as trips
+from proxy.bridge.offboarding import Offboarding
 from proxy.bridge.users import KEPT, User, Users, login_key, user_key, users_of
-from proxy.downstream.grant import blocked_key, session_key
+from proxy.downstream.grant import session_key
 from proxy.models import Identity
 from proxy.oidc.errors import Shown, UpstreamError
-from proxy.store import Op, Put, key
+from proxy.store import Op, key
 from proxy.store.memory import MemoryStore
 from tests.bridge.test_arrival import BROWSER, NOW, STATE, World, connection
 from tests.downstream.world import SlowStore
@@ -136,14 +137,22 @@ async def test_rp_21_a_blocked_user_is_refused_and_leaves_nothing() -> None:
     world = World()
     await log_in(world, says(), source="192.0.2.1")
     before = await known(world)
-    await world.store.run(Put(blocked_key(ADA), {"since": int(NOW) + 1}, KEPT))
+    assert await Offboarding(world.store, nobody_ends).block(ADA, NOW + 1)
     with pytest.raises(Shown, match="user is blocked") as refused:
         await log_in(world, says(name="New"), NOW + 9, source="192.0.2.2")
     assert (refused.value.status, refused.value.reason) == (403, "user_blocked")
     assert await known(world) == replace(before, blocked=True, updated_at=int(NOW) + 1)
     live = [each async for each in world.store.scan("session")]
-    assert len(live) == 1  # the first login's: to end it is for whoever blocks
+    assert len(live) == 1  # the first login's, which the one who blocks would have ended
     assert [each async for each in world.store.scan("code")] == [key("code", await sid_of(world))]
+    await Offboarding(world.store, nobody_ends).block(ADA, NOW + 99)
+    assert await known(world) == replace(before, blocked=True, updated_at=int(NOW) + 1)
+    assert await Offboarding(world.store, nobody_ends).unblock(ADA)
+    assert await known(world) == before
+
+
+async def nobody_ends(*args: Any) -> None:
+    """In place of what ends sessions."""
 
 
 async def sid_of(world: World) -> str:
