@@ -66,7 +66,7 @@ async def _issuer(federation: Federation, identifier: str, name: str) -> str:
 async def _federate(
     settings: Settings, name: str, said: Given, identifier: str, token: str
 ) -> tuple[Made, Mapping[str, Any]]:
-    from proxy.upstream.registration import Ourselves
+    from proxy.upstream.ourselves import Ourselves
 
     wanted = {key: value for key, value in said.as_options().items() if key not in ("issuer", "discovery_url")}
     async with _opened(settings) as (managed, federation, wire):

@@ -9,6 +9,8 @@
     userinfo       what it says of them beside                              check_plain, check_signed
     refreshed      new tokens for old                                       check_refreshed
     back_channel   how we authenticate there                                client_auth, dpop, connection_keys
+    logout_token   what it says when a session there ends                   verify_logout_token
+    federation     known there in one step                                  webfinger, ourselves, registration
     visit          how a connection fares: asked now                        Doctor.see; doctor, needs, health, published
     rounds         the same about once an hour, kept in the store           Rounds.turn; status
     relying_party  the front door: begin a trip, finish it                  begin, finish

@@ -23,9 +23,10 @@ from proxy.oidc.errors import UpstreamError
 from proxy.oidc.messages import HttpRequest, Send
 from proxy.oidc.strict_json import NotStrict, load_object
 from proxy.store import Key, Put, Store, key
-from proxy.upstream import registration, webfinger
+from proxy.upstream import ourselves, registration, webfinger
 from proxy.upstream.metadata import UNUSABLE, Metadata, check_metadata, document_url
-from proxy.upstream.registration import Document, Ourselves, Registered, bad
+from proxy.upstream.ourselves import Document, Ourselves, bad
+from proxy.upstream.registration import Registered
 
 log = logging.getLogger("isthmus.upstream")
 
@@ -64,7 +65,7 @@ class Federation:
         """Become known at ``issuer``, with an initial access ``token`` if it wants one. Answers the options of the
         connection. Raises ``UpstreamError`` with the reason in words."""
         document = await self._document(_connection(us.connection, issuer, BACK))
-        asked = registration.build_metadata(document, us)
+        asked = ourselves.build_metadata(document, us)
         channel = BACK if "code" in asked["response_types"] else FRONT
         found = check_metadata(document, _connection(us.connection, issuer, channel))
         endpoint = _endpoint(document)

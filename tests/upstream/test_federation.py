@@ -11,7 +11,7 @@ from proxy.oidc.errors import Unavailable, UpstreamError
 from proxy.oidc.messages import HttpRequest, HttpResponse
 from proxy.store.memory import MemoryStore
 from proxy.upstream.federation import Federation, registration_key
-from proxy.upstream.registration import Ourselves
+from proxy.upstream.ourselves import Ourselves
 from proxy.upstream.webfinger import REL
 from tests.downstream.world import FailingStore
 from tests.upstream.conftest import DOCUMENT, ISSUER

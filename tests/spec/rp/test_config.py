@@ -20,7 +20,7 @@ from proxy.oidc import jose
 from proxy.oidc.errors import UpstreamError
 from proxy.roster import Entry
 from proxy.upstream.federation import Federation
-from proxy.upstream.registration import Ourselves
+from proxy.upstream.ourselves import Ourselves
 from tests.spec.rp.conftest import ALL, NEW_EACH_TIME, House, Run, Runs, Variant, has, played, variants
 from tests.spec.rp.test_core import complete
 
