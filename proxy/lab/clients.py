@@ -21,6 +21,13 @@ from proxy.oidc.errors import Refused
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LEEWAY = 60
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("redirect_uris", "post_logout_redirect_uris"), list),
+    **dict.fromkeys(("token_endpoint_auth_method", "jwks_uri", "userinfo_signed_response_alg"), str),
+    **dict.fromkeys(("backchannel_logout_uri", "frontchannel_logout_uri"), str),
+    "jwks": dict,
+}
+"""What a registration may say that counts here, and of which kind it is."""
 
 
 async def authenticate(core: Core, header: str, form: Mapping[str, str]) -> LabClient:
@@ -44,15 +51,16 @@ def refused(description: str) -> Refused:
 async def _by_assertion(core: Core, form: Mapping[str, str]) -> LabClient:
     """RFC 7523 3: issued by the client about itself, for us, in time, once."""
     token = form["client_assertion"]
-    client = core.clients.get(form.get("client_id") or unproved(token).get("iss", ""))
+    client = core.clients.get(form.get("client_id") or str(unproved(token).get("iss", "")))
     if form.get("client_assertion_type") != JWT_BEARER or client is None:
         raise refused("unknown client, or an assertion of another type")
     claims = await proved(core, client, token, ASSERTIONS, _answers_at(core, form))
-    audience = claims.get("aud")
+    said = claims.get("aud")
+    audience = said if isinstance(said, list) else [said]
     ours = (core.issuer, f"{core.issuer}token", f"{core.issuer}par")
     if not claims or (claims.get("iss"), claims.get("sub")) != (client.client_id, client.client_id):
         raise refused("the assertion is not signed by the client")
-    if not {*([audience] if isinstance(audience, str) else audience or ())} & {*ours}:
+    if not any(one in ours for one in audience):
         raise refused("the assertion is for somebody else")
     if not isinstance(claims.get("jti"), str) or claims["jti"] in core.memory.assertions:
         raise refused("the assertion was used before, or has no jti")
@@ -88,12 +96,21 @@ async def _keys_for(core: Core, client: LabClient, token: str, redirect_uri: str
         return []
     if str(header.get("alg", "")).startswith("HS"):
         return [client.client_secret] if client.client_secret else []
-    document: Mapping[str, Any] = client.jwks or {}
+    document: Any = client.jwks
     if jwks_uri := client.keys_at(redirect_uri, f"lab-{core.fault.name}"):
-        status, _, text = await core.fetch("GET", jwks_uri)
-        document = json.loads(text) if status == 200 else {}
-    named = [jwk for jwk in document.get("keys", ()) if header.get("kid") in (None, jwk.get("kid"))]
+        _, _, text = await core.fetch("GET", jwks_uri)
+        document = _loaded(text)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    jwks = [jwk for jwk in listed if isinstance(jwk, dict)] if isinstance(listed, list) else []
+    named = [jwk for jwk in jwks if header.get("kid") in (None, jwk.get("kid"))]
     return [key for key in map(_usable, named) if key is not None]
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _usable(jwk: Mapping[str, Any]) -> Any:
@@ -113,11 +130,10 @@ def unproved(token: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def register(core: Core, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A new client as it describes itself; the registration answer (Registration 3.2). Raises ``Refused``."""
-    uris = asked.get("redirect_uris")
-    if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
-        raise Refused("invalid_redirect_uri", "redirect_uris must be a list of addresses")
+def register(core: Core, text: str) -> dict[str, Any]:
+    """A new client as it describes itself in JSON; the registration answer (Registration 3.2). Raises ``Refused``."""
+    asked = _described(text)
+    uris = asked["redirect_uris"]
     method = asked.get("token_endpoint_auth_method", "client_secret_basic")
     secret = "" if method in ("none", "private_key_jwt") else secrets.token_urlsafe(32)
     client = LabClient(
@@ -135,6 +151,21 @@ def register(core: Core, asked: Mapping[str, Any]) -> dict[str, Any]:
         "client_id_issued_at": core.now, "registration_access_token": token,
         "registration_client_uri": f"{core.issuer}register?client_id={client.client_id}",
     }  # fmt: skip
+
+
+def _described(text: str) -> dict[str, Any]:
+    """What a client says of itself, each member that counts here of its kind. Raises ``Refused``."""
+    asked = _loaded(text)
+    if not isinstance(asked, dict):
+        raise Refused("invalid_client_metadata", "the body is no JSON object")
+    for name, kind in KINDS.items():
+        value = asked.get(name, kind())
+        items = value if isinstance(value, list) else []
+        if not isinstance(value, kind) or not all(isinstance(one, str) for one in items):
+            raise Refused("invalid_client_metadata", f"{name} is of another kind than it must be")
+    if not asked.get("redirect_uris"):
+        raise Refused("invalid_redirect_uri", "redirect_uris must be a list of addresses")
+    return asked
 
 
 def unregister(core: Core, client_id: str, header: str) -> None:

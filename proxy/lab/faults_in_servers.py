@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -39,10 +40,14 @@ async def _redirecting(request: web.Request, handler: Handler) -> web.StreamResp
     return web.Response(status=307, headers={"Location": f"{request.path}?moved=1"})
 
 
+@cache
+def _packed() -> bytes:
+    return gzip.compress(b'{"issuer":"' + b" " * BOMB + b'"}')
+
+
 async def _bomb(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A small answer that unpacks to a large one."""
-    packed = gzip.compress(b'{"issuer":"' + b" " * BOMB + b'"}')
-    return web.Response(body=packed, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    return web.Response(body=_packed(), headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
 
 async def _unknown_client(request: web.Request, handler: Handler) -> web.StreamResponse:

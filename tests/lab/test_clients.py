@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -66,6 +67,9 @@ async def test_every_method_is_taken(core: Core, header: str, sent: dict[str, st
         {"client_id": "nobody"},
         form(jws(OTHER, said("keyed"))),
         form(jws(KEY, said("keyed", aud="https://other.example/"))),
+        form(jws(KEY, said("keyed", aud=[{}, 5]))),
+        form(jws(KEY, said("keyed", aud=5))),
+        form(jws(KEY, said("keyed", iss=["keyed"]))),
         form(jws(KEY, said("keyed", exp=1))),
         form(jws(KEY, said("keyed", exp=None))),
         form(jws(KEY, said("keyed", jti=None))),
@@ -93,17 +97,33 @@ async def test_an_assertion_is_used_once(core: Core) -> None:
 @pytest.mark.parametrize(("method", "secret"), [("client_secret_basic", True), ("private_key_jwt", False)])
 async def test_registration_gives_what_the_method_needs(core: Core, method: str, secret: bool) -> None:
     """A client that registers is told its name, and its secret if it needs one; then it is known."""
-    told = register(core, {"redirect_uris": [HERE], "token_endpoint_auth_method": method, "client_name": "Isthmus"})
+    asked = {"redirect_uris": [HERE], "token_endpoint_auth_method": method, "client_name": "Isthmus"}
+    told = register(core, json.dumps(asked))
     assert ("client_secret" in told) is secret and told["client_name"] == "Isthmus"
     assert core.clients[told["client_id"]].redirect_uris == (HERE,)
 
 
-@pytest.mark.parametrize("asked", [{}, {"redirect_uris": []}, {"redirect_uris": "x"}, {"redirect_uris": [1]}])
-async def test_a_registration_needs_addresses(core: Core, asked: dict[str, Any]) -> None:
-    """Without redirect URIs nothing is registered."""
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "[1]", "{}", '{"redirect_uris": []}', '{"redirect_uris": "x"}', '{"redirect_uris": [1]}',
+        '{"redirect_uris": ["http://127.0.0.1/"], "jwks": 5}',
+        '{"redirect_uris": ["http://127.0.0.1/"], "jwks_uri": []}',
+    ],
+)  # fmt: skip
+async def test_a_registration_needs_addresses(core: Core, body: str) -> None:
+    """Without redirect URIs, and with members of another kind, nothing is registered."""
     with pytest.raises(Refused):
-        register(core, asked)
+        register(core, body)
     assert len(core.clients) == 3
+
+
+@pytest.mark.parametrize("jwks", [{}, {"keys": 5}, {"keys": [5, {}, {"kty": "RSA"}, {"kty": "x"}]}, []])
+async def test_keys_that_are_none_prove_nothing(core: Core, jwks: Any) -> None:
+    """A key set that is none, or holds nothing usable: the client is not known by it."""
+    core.clients["keyed"] = LabClient("keyed", jwks={"keys": jwks} if isinstance(jwks, list) else jwks or {"keys": []})
+    with pytest.raises(Refused):
+        await authenticate(core, "", form(jws(KEY, said("keyed"))))
 
 
 @pytest.mark.parametrize("token", ["", "a.b", "a.!.c", "a.MQ.c"])
@@ -114,7 +134,7 @@ def test_what_is_no_token_says_nothing(token: str) -> None:
 
 async def test_a_registration_is_taken_back_by_its_token_alone(core: Core) -> None:
     """RFC 7592 2.3: the registration access token ends it, once; no other token does, for no other client."""
-    told = register(core, {"redirect_uris": [HERE]})
+    told = register(core, json.dumps({"redirect_uris": [HERE]}))
     good = f"Bearer {told['registration_access_token']}"
     for name, header in ((told["client_id"], "Bearer x"), ("secret", good), ("nobody", good)):
         with pytest.raises(Refused):
