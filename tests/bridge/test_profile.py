@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -211,3 +214,25 @@ async def test_rp_14_rp_17_no_claim_says_who_a_person_is() -> None:
     for name in ("user_id", "identities", "sub", "app_metadata"):
         with pytest.raises(ValueError, match="attributes"):
             connection(mapping_mode="use_map", attributes={name: "oidc|corp|victim"})
+
+
+GUIDE = (Path(__file__).parents[2] / "docs/people.md").read_text(encoding="utf-8")
+
+
+async def test_the_examples_of_the_guide_work() -> None:
+    """docs/people.md: each is a connection's option as it stands, and the map says what the page says."""
+    tables = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)]
+    bound, named = (table["connections"]["options"]["attribute_map"] for table in tables)
+    assert connection(**bound).options.scopes == ("openid", "profile", "email", "groups")
+    found = await profile(connection(**named), {**CLAIMS, "name": "Ada L"}, userinfo={"department": "Engines"})
+    assert found == {
+        "name": "Ada L",
+        "nickname": "ada",
+        "email": "ada@corp.example",
+        "email_verified": True,
+        "login": "user_email|ada@corp.example",
+        "roles": ["r1"],
+        "department": "Engines",
+        "tenant": "con_corp",
+        "source": "corp directory",
+    }
