@@ -109,5 +109,5 @@ def _held(connection: Connection, found: Iterable[tuple[str, Any]]) -> dict[str,
 
 def _may_be_set(name: str) -> bool:
     """Whether a name is neither ours to say nor unfit for a profile."""
-    ours = name in RESERVED or name in plugin_rules.RESERVED or name.startswith("_")
+    ours = name in RESERVED or name.startswith("_")
     return not ours and 0 < len(name) <= plugin_rules.MAX_NAME and name.isprintable()

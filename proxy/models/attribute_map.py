@@ -29,9 +29,16 @@ RESTRICTED: Final = frozenset(
     + ("typ", "uuid", "vot", "vtm", "x5t#S256")
 )
 """Claims that ``bind_all`` leaves out: they say something about the token, or give rights."""
-RESERVED: Final = frozenset(
-    ("user_id", "sub", "iss", "aud", "exp", "iat", "sid", "identities", "app_metadata", "user_metadata", "blocked")
+OF_TOKENS: Final = frozenset(
+    ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash", "ath", "auth_time")
+    + ("acr", "amr", "sid", "client_id", "scope", "act", "may_act", "cnf", "typ", "cty", "alg", "kid", "jku", "jwk")
+    + ("jwe", "x5t#S256", "events", "txn", "toe", "sub_id", "sub_jwk", "attest", "authorization_details", "gty")
+    + ("active", "htm", "htu", "vot", "vtm", "mky", "org_id", "org_name", "user_id", "identities")
+    + ("access_token", "refresh_token", "id_token", "token_type")
 )
+"""Names with a meaning in tokens or in our own answers (RFC 7519, OIDC Core 2, RFC 9068, and those Auth0 restricts):
+nobody but us sets them."""
+RESERVED: Final = OF_TOKENS | {"app_metadata", "user_metadata", "blocked"}
 """Attributes that no template sets: they are ours to say."""
 
 
@@ -56,7 +63,7 @@ class AttributeMap(BaseModel):
     @classmethod
     def _templates(cls, attributes: Mapping[str, str]) -> Mapping[str, str]:
         for name, template in attributes.items():
-            if not name or len(name) > 128 or name in RESERVED:
+            if not name or len(name) > 128 or name in RESERVED or name.startswith("_") or not name.isprintable():
                 raise ValueError("an attribute needs a name of at most 128 characters that is not Isthmus' own")
             check_template(template)
         return attributes

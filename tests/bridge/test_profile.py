@@ -76,7 +76,7 @@ async def test_bind_all_takes_every_claim_and_the_id_token_wins() -> None:
     assert set(found.sources.values()) == {"isthmus"}
 
 
-NAMES = sorted(RESTRICTED | RESERVED | plugin_rules.RESERVED | {"_internal", "__proto__", "", "x" * 257, "a\nb"})
+NAMES = sorted(RESTRICTED | RESERVED | {"_internal", "__proto__", "", "x" * 257, "a\nb"})
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20] or "empty")
@@ -88,9 +88,12 @@ async def test_rp_27_a_claim_with_a_name_of_ours_is_not_bound(name: str) -> None
 
 async def test_rp_27_rights_come_only_where_they_are_mapped_by_name() -> None:
     """RP-27: the operator may say that roles of the tenant are roles here; names of tokens even they may not."""
-    attributes = {"roles": "${context.tokenset.roles}", "groups": "${context.userinfo.groups}", "acr": "high"}
+    attributes = {"roles": "${context.tokenset.roles}", "groups": "${context.userinfo.groups}"}
     found = await profile(connection(mapping_mode="use_map", attributes=attributes), userinfo=USERINFO)
-    assert found["roles"] == ["staff", "admin"] and found["groups"] == ["g"] and "acr" not in found
+    assert found["roles"] == ["staff", "admin"] and found["groups"] == ["g"]
+    for name in (*RESERVED, "_internal"):
+        with pytest.raises(ValueError, match="Isthmus' own"):
+            connection(mapping_mode="use_map", attributes={name: "high"})
 
 
 @pytest.mark.parametrize(
