@@ -19,7 +19,7 @@ from proxy.downstream.grant import blocked_key, grants_of_user
 from proxy.models import Session
 from proxy.store import Drop, Get, Key, List, Op, Put, Record, Store, Touch
 
-_PORTION = 200
+_PORTION = 100
 End = Callable[[Session, Sequence[str], float], Awaitable[Any]]
 
 
@@ -37,7 +37,7 @@ class Offboarding:
         login = await self._store.get(login_key(user_id, issuer)) if user else None
         block = {"since": int(now), "issuer": issuer, "login": login.value if login else {}}
         await self._store.add(blocked_key(user_id), block, None)
-        await self._end_all(user_id, now)
+        await self._end_all([user_id], now)
         return user is not None
 
     async def unblock(self, user_id: str) -> bool:
@@ -52,36 +52,47 @@ class Offboarding:
 
     async def delete(self, user_id: str, now: float) -> bool:
         """Forget a person and end all they have. Who logs in afterwards is new. Answers whether they were known."""
-        user, consents = await self._store.run(Get(user_key(user_id)), List(consents_of(user_id)))
-        forgotten = () if user is None else _forget(user_id, user)
-        await self._store.run(*forgotten, Drop(blocked_key(user_id)), *map(Drop, consents))
-        await self._end_all(user_id, now)
-        return user is not None
+        return await self._delete([user_id], now) > 0
 
     async def delete_of_connection(self, name: str, now: float) -> int:
         """Forget everybody who came through a connection (MG-15). Answers how many there were."""
         deleted = 0
         for keys in _portions(await self._store.list(users_of(name))):
-            for record in await self._store.run(*map(Get, keys)):
-                deleted += record is not None and await self.delete(record.value["user_id"], now)
+            who = [user.value["user_id"] for user in await self._store.run(*map(Get, keys)) if user]
+            # Before they are forgotten, too: if that is interrupted, those who are left are still in the list.
+            await self._end_all(who, now)
+            deleted += await self._delete(who, now)
         return deleted
 
-    async def _end_all(self, user_id: str, now: float) -> None:
-        kept = tokens_key(user_id, connection_of(user_id))
-        sessions, *_ = await self._store.run(List(sessions_of_user(user_id)), Drop(kept))
-        for keys in _portions(sessions):
-            for record in await self._store.run(*map(Get, keys)):
-                if record is not None:
-                    await self._end(from_value(record.value), (), now)
+    async def _delete(self, who: Sequence[str], now: float) -> int:
+        answers = await self._read(who, lambda one: (Get(user_key(one)), List(consents_of(one))))
+        known = [(one, user) for one, user in zip(who, answers[::2], strict=True) if user is not None]
+        writes = [write for one, user in known for write in _forget(one, user)]
+        writes += [Drop(blocked_key(one)) for one in who] + [Drop(each) for given in answers[1::2] for each in given]
+        await self._store.run(*writes)
+        await self._end_all(who, now)
+        return len(known)
+
+    async def _end_all(self, who: Sequence[str], now: float) -> None:
+        kept = (Drop(tokens_key(one, connection_of(one))) for one in who)
+        await self._store.run(*kept)
+        for session in await self._listed(who, sessions_of_user):
+            await self._end(from_value(session.value), (), now)
         # After the sessions: a code that was redeemed before its session ended has put its grant into this list.
-        for keys in _portions(await self._store.list(grants_of_user(user_id))):
-            records = await self._store.run(*map(Get, keys))
-            await self._store.run(*(grants.revoke(record.value["id"]) for record in records if is_live(record)))
+        found = await self._listed(who, grants_of_user)
+        await self._store.run(*(grants.revoke(grant.value["id"]) for grant in found if "id" in grant.value))
 
+    async def _listed(self, who: Sequence[str], index: Callable[[str], Key]) -> list[Record]:
+        """The records under an index of each of these people. A grant's may be a tombstone, without an ``id``."""
+        keys = [key for listed in await self._read(who, lambda one: (List(index(one)),)) for key in listed]
+        found: list[Record] = []
+        for some in _portions(keys):
+            found += [record for record in await self._store.run(*map(Get, some)) if record]
+        return found
 
-def is_live(record: Record | None) -> bool:
-    """Whether a grant's record is no tombstone."""
-    return record is not None and "id" in record.value
+    async def _read(self, who: Sequence[str], ops: Callable[[str], Sequence[Op]]) -> Sequence[Any]:
+        """The answers to the same questions about each of these people, in one round trip."""
+        return await self._store.run(*(op for one in who for op in ops(one)))
 
 
 def connection_of(user_id: str) -> str:

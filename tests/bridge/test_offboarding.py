@@ -22,6 +22,7 @@ from proxy.store import Drop, Put
 from proxy.store.memory import MemoryStore
 from tests.bridge.test_arrival import BROWSER, NOW, World, connection
 from tests.downstream.world import FailingStore, SlowStore
+from tests.kit.counting import Counting
 
 KEEPS = {
     "type": "back_channel",
@@ -190,6 +191,39 @@ async def test_a_store_that_goes_away_in_between_leaves_the_block_and_the_rest_t
         await people.moves_in("ada")
     await people.offboarding.block(ada.user_id, NOW)
     assert await people.has(ada) == BLOCKED
+
+
+async def test_mg_15_a_deletion_that_was_interrupted_is_finished_by_asking_again() -> None:
+    """MG-15: people who are not forgotten yet are still listed; those who are had nothing any more."""
+    people = People()
+    everybody = [await people.moves_in(f"user-{n}") for n in range(3)]
+    broken = FailingStore(
+        people.world.store, lambda op: isinstance(op, Drop) and op.key.kind == "user", Unavailable("down")
+    )
+    with pytest.raises(Unavailable):
+        await Offboarding(broken, people.world.arrival.logout.end).delete_of_connection("corp", NOW)
+    for one in everybody:
+        assert await people.has(one) == BLOCKED
+    assert await people.offboarding.delete_of_connection("corp", NOW) == 3
+    for one in everybody:
+        assert await people.has(one) == NOTHING
+
+
+async def test_people_who_have_nothing_are_forgotten_by_the_hundred() -> None:
+    """A connection with many people costs round trips for those alone who are logged in."""
+    store = Counting()
+    world = World(store=store)
+    for n in range(150):
+        await store.run(Put(user_key(f"oidc|corp|{n}"), old_record(str(n)), 60, (users_of("corp"),)))
+    store.rounds.clear()
+    assert await Offboarding(store, world.arrival.logout.end).delete_of_connection("corp", NOW) == 150
+    assert len(store.rounds) < 30
+
+
+def old_record(sub: str) -> dict[str, Any]:
+    """A person who was here long ago."""
+    names = {"user_id": f"oidc|corp|{sub}", "connection": "corp", "subject": sub, "issuer": "https://idp.example"}
+    return {**names, "created_at": 1, "root": {}}
 
 
 @pytest.mark.parametrize(

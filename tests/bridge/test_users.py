@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +14,11 @@ from proxy.bridge.users import KEPT, User, Users, login_key, user_key, users_of
 from proxy.downstream.grant import session_key
 from proxy.models import Identity
 from proxy.oidc.errors import Shown, UpstreamError
-from proxy.store import Op, key
+from proxy.store import key
 from proxy.store.memory import MemoryStore
 from tests.bridge.test_arrival import BROWSER, NOW, STATE, World, connection
 from tests.downstream.world import SlowStore
+from tests.kit.counting import Counting
 
 ADA = "oidc|corp|ada"
 ISSUER = "https://idp.example"
@@ -68,18 +68,6 @@ async def test_a_login_is_written_down() -> None:
     )
     assert found.identities == (own,)
     assert await Users(world.store).find("oidc|corp|nobody") is None
-
-
-class Counting(MemoryStore):
-    """Notes every round trip."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rounds: list[tuple[Op, ...]] = []
-
-    async def run(self, *ops: Op) -> Sequence[Any]:
-        self.rounds.append(ops)
-        return await super().run(*ops)
 
 
 async def test_a_plain_login_costs_two_round_trips() -> None:
