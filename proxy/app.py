@@ -17,10 +17,20 @@ from aiohttp import web
 
 from proxy import plugins
 from proxy.bridge.arrival import Arrival
+from proxy.bridge.connection_jwks import ConnectionJwks
 from proxy.bridge.federated_logout import FederatedLogout
+from proxy.bridge.frontchannel_notice import FrontChannelNotices
+from proxy.bridge.hosted_requests import HostedRequests
+from proxy.bridge.initiate import Initiate
 from proxy.bridge.login import Login
 from proxy.bridge.logout import Logout
+from proxy.bridge.notices import BackChannelNotices
+from proxy.bridge.offboarding import Offboarding
+from proxy.bridge.profile import Profiles
+from proxy.bridge.recheck import Recheck
 from proxy.bridge.session import Sessions
+from proxy.bridge.session_frame import PATH as WATCH
+from proxy.bridge.session_frame import SessionFrame
 from proxy.bridge.upstream_tokens import UpstreamTokens
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.authorization_code import AuthorizationCode
@@ -60,14 +70,24 @@ from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
 from proxy.features import Doors, Feature, Redeem, Respond
+from proxy.management.connections import ManagedConnections
+from proxy.management.connections_api import ConnectionsApi
+from proxy.models import Connection
 from proxy.oidc.errors import Unavailable
 from proxy.roster import Roster
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.sealing import Seal
+from proxy.upstream.connection_keys import ConnectionKeys
 from proxy.upstream.connections import Connections
+from proxy.upstream.federation import Federation
 from proxy.upstream.relying_party import RelyingParty
+from proxy.upstream.rounds import Rounds
+from proxy.upstream.status import Statuses
+from proxy.upstream.visit import Doctor
+from proxy.web import callers_operator
 from proxy.web.callers import Callers
+from proxy.web.callers_operator import API
 from proxy.web.cookies import SameSite, cookie_name
 from proxy.web.pages import ASSETS, Pages
 from proxy.web.session import SessionStorage
@@ -79,7 +99,10 @@ KEY_CHECK = 5.0
 """Seconds between two looks at the signing keys: how long a revoked key may still sign on another node."""
 ROSTER_CHECK = 0.5
 """Seconds between two looks at the connections: how long a change may take to reach another node."""
+ROUNDS_CHECK = 60.0
+"""Seconds between two looks at whether the tenants are to be visited again, which is about once an hour."""
 KEYS = web.AppKey("keys", KeyRing)
+ROSTER = web.AppKey("roster", Roster)
 log = logging.getLogger("isthmus.app")
 
 
@@ -101,8 +124,12 @@ class Parts:
         self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)
         self.send = wire.send
         self.client_keys = ClientKeys(wire.send, time.time)
-        tenants = Connections(self.roster, wire.send, time.time)
-        self.relying_party = RelyingParty(tenants, issuer=self.issuer, leeway=settings.server.clock_leeway)
+        self.tenants = tenants = Connections(self.roster, wire.send, time.time)
+        self.doctor = Doctor(tenants, self.roster, time.time)
+        self.rounds = Rounds(self.roster, self.doctor, Statuses(store), store)
+        self.connection_keys = ConnectionKeys(store)
+        leeway = settings.server.clock_leeway
+        self.relying_party = RelyingParty(tenants, self.connection_keys, store, issuer=self.issuer, leeway=leeway)
         calls = LogoutCalls(self.issuer, self.clients, self.keys, self.subjects, wire.send)
         self.deliveries = Deliveries(store, calls.carry, time.time)
         self.form_key = Seal(secrets).derive("form")
@@ -155,20 +182,22 @@ def features(parts: Parts) -> tuple[Feature, ...]:
     responses: dict[str, Respond] = {**code.responses(), **front.responses()}
     authorize = Authorize(parts.shore, responses, login.depart, parts.sessions.keep_alive, doors)
     logout = Logout(store, clients, doors, parts.deliveries.wake)
+    recheck = Recheck(issuer, store, parts.sessions, parts.relying_party, connections, logout, f"{issuer}{WATCH}")
     arrival = Arrival(
         issuer,
         store,
         parts.sessions,
         parts.relying_party,
-        parts.plugins,
+        Profiles(parts.plugins, parts.roster.id_of),
         connections,
         clients,
         authorize,
         settings.session.management,
         logout,
+        recheck.arrive,
     )
-    kept = UpstreamTokens(store).find
-    exchange = TokenExchange(store, parts.access_tokens, parts.lifetimes, connections, kept)
+    kept = UpstreamTokens(store, parts.relying_party, connections, logout.end)
+    exchange = TokenExchange(store, parts.access_tokens, parts.lifetimes, connections, kept.find)
     redeemers = (code, refresh, ClientCredentials(store, tokens), exchange)
     grants: dict[str, Redeem] = {kind: redeem for one in redeemers for kind, redeem in one.grants().items()}
     switched_on: tuple[Feature, ...] = (
@@ -182,11 +211,15 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         Revocation(parts.access_tokens),
         login,
         arrival,
+        HostedRequests(store),
+        ConnectionJwks(parts.connection_keys, connections),
         Consent(issuer, store, clients, Consents(store), authorize, parts.form_key),
         PushedRequests(issuer, store, authorize, settings.tokens.pushed_request, parts.proofs),
         ThirdPartyLogin(issuer, clients),
         *registration(parts),
         *leaving(parts, logout),
+        *from_the_tenant(parts, logout, recheck),
+        *management(parts, logout),
     )
     return (*switched_on, Metadata(issuer, parts.keys, joined(switched_on)))
 
@@ -205,6 +238,26 @@ def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
         BackChannelLogout(),
         FrontChannelLogout(issuer),
         *watched,
+    )
+
+
+def from_the_tenant(parts: Parts, logout: Logout, recheck: Recheck) -> tuple[Feature, ...]:
+    """What a tenant begins: logouts, a look at its session, logins."""
+    store, tenants, connections = parts.store, parts.tenants, parts.roster
+    bad = Throttle(burst=1000, seconds=0.1, told="too many notices from this address that mean nothing")
+    often = Throttle(burst=100, seconds=1, told="too many logins begun from this address")
+
+    def check(source: str, now: float) -> None:
+        bad.check((source,), now)
+
+    def failed(source: str, now: float) -> None:
+        bad.failed((source,), now)
+
+    return (
+        BackChannelNotices(store, tenants, connections, logout, parts.settings.server.clock_leeway, check, failed),
+        FrontChannelNotices(store, tenants, connections, logout, check, failed),
+        SessionFrame(parts.issuer, store, tenants, connections, recheck.depart),
+        Initiate(parts.issuer, parts.clients, connections, lambda source, now: often.spend((source,), now)),
     )
 
 
@@ -227,6 +280,20 @@ def registration(parts: Parts) -> tuple[Feature, ...]:
     )
 
 
+def management(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
+    """The Management API."""
+    people, federation = Offboarding(parts.store, logout.end), Federation(parts.send, parts.store)
+
+    async def concerned(before: Connection, after: Connection | None) -> None:
+        if after is None:
+            await people.delete_of_connection(before.name, time.time())
+            await parts.connection_keys.forget(before)
+            await federation.take_back(before.name)
+
+    managed = ManagedConnections(parts.issuer, parts.roster, parts.clients, parts.doctor.see, concerned)
+    return (ConnectionsApi(managed, parts.connection_keys, parts.rounds.status),)
+
+
 async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> web.Application:
     """The site for one tenant. ``secrets`` are what Isthmus encrypts with. Raises ``Misconfigured``."""
     wire = way_out(settings)
@@ -238,12 +305,15 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     cookies = SessionStorage(parts.sessions, parts.issuer, same_site)
     site = web.Application(middlewares=[aiohttp_session.session_middleware(cookies)])
     site[KEYS] = parts.keys
+    site[ROSTER] = parts.roster
     site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
+    site.router.add_route("*", f"{base_path(parts.issuer)}{API}{{rest:.*}}", callers_operator.unknown)
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))
     site.cleanup_ctx.append(lambda _: watching(parts))
     site.cleanup_ctx.append(lambda _: following(parts.roster))
+    site.cleanup_ctx.append(lambda _: visiting(parts.rounds))
     site.cleanup_ctx.append(lambda _: delivering(parts.deliveries))
     site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
@@ -303,6 +373,12 @@ async def following(roster: Roster) -> AsyncIterator[None]:
     with contextlib.suppress(Unavailable):
         await roster.refresh()
     async with repeating(roster.refresh, ROSTER_CHECK, "connections could not be read"):
+        yield
+
+
+async def visiting(rounds: Rounds) -> AsyncIterator[None]:
+    """A look every minute at whether the tenants are to be visited again."""
+    async with repeating(rounds.turn, ROUNDS_CHECK, "tenants could not be visited"):
         yield
 
 
