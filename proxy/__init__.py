@@ -8,6 +8,7 @@
     bridge       the only package that knows both shores: login, transaction, profile, session
     downstream   the OpenID Provider: authorize, token, userinfo, logout; one file a feature
     store        a few verbs, kept in memory or in Redis
+    management   the Management API: connections by program, in Auth0's shapes
     web          callers, session cookie, pages, the listening server
     app.py       puts everything together; its one list says what is switched on
 

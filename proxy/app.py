@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp_session
@@ -17,10 +17,20 @@ from aiohttp import web
 
 from proxy import plugins
 from proxy.bridge.arrival import Arrival
+from proxy.bridge.connection_jwks import ConnectionJwks
 from proxy.bridge.federated_logout import FederatedLogout
+from proxy.bridge.frontchannel_notice import FrontChannelNotices
+from proxy.bridge.hosted_requests import HostedRequests
+from proxy.bridge.initiate import Initiate
 from proxy.bridge.login import Login
 from proxy.bridge.logout import Logout
+from proxy.bridge.notices import BackChannelNotices
+from proxy.bridge.offboarding import Offboarding
+from proxy.bridge.profile import Profiles
+from proxy.bridge.recheck import Recheck
 from proxy.bridge.session import Sessions
+from proxy.bridge.session_frame import PATH as WATCH
+from proxy.bridge.session_frame import SessionFrame
 from proxy.bridge.upstream_tokens import UpstreamTokens
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.authorization_code import AuthorizationCode
@@ -64,13 +74,24 @@ from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
 from proxy.features import Doors, Endpoint, Feature, Redeem, Respond
+from proxy.management.connections import ManagedConnections
+from proxy.management.connections_api import ConnectionsApi
+from proxy.models import Connection
 from proxy.oidc.errors import Unavailable
+from proxy.roster import Roster
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.sealing import Seal
+from proxy.upstream.connection_keys import ConnectionKeys
 from proxy.upstream.connections import Connections
+from proxy.upstream.federation import Federation
 from proxy.upstream.relying_party import RelyingParty
+from proxy.upstream.rounds import Rounds
+from proxy.upstream.status import Statuses
+from proxy.upstream.visit import Doctor
+from proxy.web import callers_operator
 from proxy.web.callers import Callers
+from proxy.web.callers_operator import API
 from proxy.web.cookies import SameSite, cookie_name
 from proxy.web.cors import PUBLIC
 from proxy.web.gate import TELL
@@ -82,7 +103,12 @@ from proxy.wire import Wire
 
 KEY_CHECK = 5.0
 """Seconds between two looks at the signing keys: how long a revoked key may still sign on another node."""
+ROSTER_CHECK = 0.5
+"""Seconds between two looks at the connections: how long a change may take to reach another node."""
+ROUNDS_CHECK = 60.0
+"""Seconds between two looks at whether the tenants are to be visited again, which is about once an hour."""
 KEYS = web.AppKey("keys", KeyRing)
+ROSTER = web.AppKey("roster", Roster)
 log = logging.getLogger("isthmus.app")
 
 
@@ -93,6 +119,7 @@ class Parts:
         self.settings, self.store = settings, store
         self.issuer = settings.tenant.issuer
         self.plugins = plugins.load(settings.plugins)
+        self.roster = Roster(settings.connections, store)
         self.lifetimes = lifetimes(settings)
         self.keys = KeyRing(
             store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
@@ -100,13 +127,15 @@ class Parts:
         self.clients = Clients(settings.clients, store)
         self.subjects = Subjects(store)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
-        self.sessions = Sessions(
-            store, settings.connections, idle=settings.session.idle, absolute=settings.session.absolute
-        )
+        self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)
         self.send = wire.send
         self.client_keys = ClientKeys(wire.send, time.time)
-        tenants = Connections(settings.connections, wire.send, time.time)
-        self.relying_party = RelyingParty(tenants, issuer=self.issuer, leeway=settings.server.clock_leeway)
+        self.tenants = tenants = Connections(self.roster, wire.send, time.time)
+        self.doctor = Doctor(tenants, self.roster, time.time)
+        self.rounds = Rounds(self.roster, self.doctor, Statuses(store), store)
+        self.connection_keys = ConnectionKeys(store)
+        leeway = settings.server.clock_leeway
+        self.relying_party = RelyingParty(tenants, self.connection_keys, store, issuer=self.issuer, leeway=leeway)
         calls = LogoutCalls(self.issuer, self.clients, self.keys, self.subjects, wire.send)
         self.deliveries = Deliveries(store, calls.carry, time.time)
         self.form_key = Seal(secrets).derive("form")
@@ -114,7 +143,7 @@ class Parts:
         self.shore = Shore(
             self.issuer,
             self.clients,
-            settings.connections,
+            self.roster,
             store,
             self.keys,
             self.subjects,
@@ -149,7 +178,7 @@ def lifetimes(settings: Settings) -> Lifetimes:
 def features(parts: Parts) -> tuple[Feature, ...]:
     """Everything the provider can do."""
     settings, store, issuer = parts.settings, parts.store, parts.issuer
-    clients, connections = parts.clients, settings.connections
+    clients, connections = parts.clients, parts.roster
     doors = Doors(lambda: switched_on)
     tokens = Issuer(parts.access_tokens, IdTokens(issuer, parts.keys, parts.lifetimes.id_token), parts.subjects)
     code = AuthorizationCode(store, tokens, parts.lifetimes, connections)
@@ -159,19 +188,23 @@ def features(parts: Parts) -> tuple[Feature, ...]:
     responses: dict[str, Respond] = {**code.responses(), **front.responses()}
     authorize = Authorize(parts.shore, responses, login.depart, parts.sessions.keep_alive, doors)
     logout = Logout(store, clients, doors, parts.deliveries.wake)
+    recheck = Recheck(issuer, store, parts.sessions, parts.relying_party, connections, logout, f"{issuer}{WATCH}")
     arrival = Arrival(
         issuer,
         store,
         parts.sessions,
         parts.relying_party,
-        parts.plugins,
+        Profiles(parts.plugins, parts.roster.id_of),
         connections,
         clients,
         authorize,
         settings.session.management,
         logout,
+        recheck.arrive,
     )
-    redeemers = (code, refresh, ClientCredentials(store, tokens), *devices(parts, code), *token_exchange(parts))
+    kept = UpstreamTokens(store, parts.relying_party, connections, logout.end)
+    exchange = TokenExchange(store, parts.access_tokens, parts.lifetimes, connections, kept.find)
+    redeemers = (code, refresh, ClientCredentials(store, tokens), *devices(parts, code), exchange)
     grants: dict[str, Redeem] = {kind: redeem for one in redeemers for kind, redeem in one.grants().items()}
     switched_on: tuple[Feature, ...] = (
         authorize,
@@ -184,12 +217,16 @@ def features(parts: Parts) -> tuple[Feature, ...]:
         Revocation(parts.access_tokens),
         login,
         arrival,
+        HostedRequests(store),
+        ConnectionJwks(parts.connection_keys, connections),
         Consent(issuer, store, clients, Consents(store), authorize, parts.form_key),
         *activation(parts, authorize),
         PushedRequests(issuer, store, authorize, settings.tokens.pushed_request, parts.proofs),
         ThirdPartyLogin(issuer, clients),
         *registration(parts),
         *leaving(parts, logout),
+        *from_the_tenant(parts, logout, recheck),
+        *management(parts, logout),
     )
     return (*switched_on, Metadata(issuer, parts.keys, joined(switched_on)))
 
@@ -197,7 +234,7 @@ def features(parts: Parts) -> tuple[Feature, ...]:
 def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
     """Every way out, and how clients hear of it."""
     settings, issuer = parts.settings, parts.issuer
-    federated = FederatedLogout(issuer, parts.store, parts.relying_party, settings.connections)
+    federated = FederatedLogout(issuer, parts.store, parts.relying_party, parts.roster)
     steps = Leaving(issuer, logout.end, federated.depart, parts.form_key)
     watched = (SessionManagement(issuer, cookie_name("state", issuer)),) if settings.session.management else ()
     return (
@@ -211,13 +248,24 @@ def leaving(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
     )
 
 
-def token_exchange(parts: Parts) -> tuple[Feature, ...]:
-    """Token exchange, where a connection keeps what its tenant gives."""
-    connections = parts.settings.connections
-    if not any(connection.options.keeps_tokens for connection in connections.values()):
-        return ()
-    find = UpstreamTokens(parts.store).find
-    return (TokenExchange(parts.store, parts.access_tokens, parts.lifetimes, connections, find),)
+def from_the_tenant(parts: Parts, logout: Logout, recheck: Recheck) -> tuple[Feature, ...]:
+    """What a tenant begins: logouts, a look at its session, logins."""
+    store, tenants, connections = parts.store, parts.tenants, parts.roster
+    bad = Throttle(burst=1000, seconds=0.1, told="too many notices from this address that mean nothing")
+    often = Throttle(burst=100, seconds=1, told="too many logins begun from this address")
+
+    def check(source: str, now: float) -> None:
+        bad.check((source,), now)
+
+    def failed(source: str, now: float) -> None:
+        bad.failed((source,), now)
+
+    return (
+        BackChannelNotices(store, tenants, connections, logout, parts.settings.server.clock_leeway, check, failed),
+        FrontChannelNotices(store, tenants, connections, logout, check, failed),
+        SessionFrame(parts.issuer, store, tenants, connections, recheck.depart),
+        Initiate(parts.issuer, parts.clients, connections, lambda source, now: often.spend((source,), now)),
+    )
 
 
 def devices(parts: Parts, code: AuthorizationCode) -> tuple[Feature, ...]:
@@ -257,6 +305,20 @@ def registration(parts: Parts) -> tuple[Feature, ...]:
     )
 
 
+def management(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
+    """The Management API."""
+    people, federation = Offboarding(parts.store, logout.end), Federation(parts.send, parts.store)
+
+    async def concerned(before: Connection, after: Connection | None) -> None:
+        if after is None:
+            await people.delete_of_connection(before.name, time.time())
+            await parts.connection_keys.forget(before)
+            await federation.take_back(before.name)
+
+    managed = ManagedConnections(parts.issuer, parts.roster, parts.clients, parts.doctor.see, concerned)
+    return (ConnectionsApi(managed, parts.connection_keys, parts.rounds.status),)
+
+
 async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> web.Application:
     """The site for one tenant. ``secrets`` are what Isthmus encrypts with. Raises ``Misconfigured``."""
     wire = way_out(settings)
@@ -269,11 +331,15 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     site = web.Application(middlewares=[aiohttp_session.session_middleware(cookies)])
     site[KEYS] = parts.keys
     site[TELL] = callers.lost
+    site[ROSTER] = parts.roster
     site[CAN_SIGN] = lambda: parts.keys.loaded
     add_routes(site, features(parts), callers, base_path(parts.issuer))
+    site.router.add_route("*", f"{base_path(parts.issuer)}{API}{{rest:.*}}", callers_operator.unknown)
     add_assets(site, pages, base_path(parts.issuer))
     site.cleanup_ctx.append(lambda _: opened(wire))
     site.cleanup_ctx.append(lambda _: watching(parts))
+    site.cleanup_ctx.append(lambda _: following(parts.roster))
+    site.cleanup_ctx.append(lambda _: visiting(parts.rounds))
     site.cleanup_ctx.append(lambda _: delivering(parts.deliveries))
     site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
@@ -331,20 +397,28 @@ async def watching(parts: Parts) -> AsyncIterator[None]:
     """Keys and salt, had before the first request if the store answers, and kept fresh as long as the site is up."""
     with contextlib.suppress(Unavailable):
         await look(parts)
-    task = asyncio.create_task(keep_fresh(parts))
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with repeating(lambda: look(parts), KEY_CHECK, "signing keys could not be read"):
+        yield
+
+
+async def following(roster: Roster) -> AsyncIterator[None]:
+    """The connections, known before the first request if the store answers, and every change of them soon after."""
+    with contextlib.suppress(Unavailable):
+        await roster.refresh()
+    async with repeating(roster.refresh, ROSTER_CHECK, "connections could not be read"):
+        yield
+
+
+async def visiting(rounds: Rounds) -> AsyncIterator[None]:
+    """A look every minute at whether the tenants are to be visited again."""
+    async with repeating(rounds.turn, ROUNDS_CHECK, "tenants could not be visited"):
+        yield
 
 
 async def delivering(deliveries: Deliveries) -> AsyncIterator[None]:
     """Calls to clients, made as long as the site is up."""
-    task = asyncio.create_task(deliveries.run())
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with running(deliveries.run()):
+        yield
 
 
 async def look(parts: Parts) -> None:
@@ -353,11 +427,29 @@ async def look(parts: Parts) -> None:
     await parts.subjects.load()
 
 
-async def keep_fresh(parts: Parts) -> None:
-    """Look every ``KEY_CHECK`` seconds. A failed look is logged, and the next one comes."""
-    while True:
-        try:
-            await look(parts)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the task must live to look again
-            log.warning("signing keys could not be read", extra={"reason": str(error)})
-        await asyncio.sleep(KEY_CHECK)
+@contextlib.asynccontextmanager
+async def repeating(work: Callable[[], Awaitable[object]], seconds: float, failed: str) -> AsyncIterator[None]:
+    """Do ``work`` every so many seconds until the end of the block. A failure is logged, and the next turn comes."""
+
+    async def turns() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next turn must come
+                log.warning(failed, extra={"reason": str(error)})
+
+    async with running(turns()):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """A task that runs until the end of the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

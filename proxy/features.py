@@ -24,6 +24,7 @@ class Caller(Enum):
     BROWSER = auto()
     CLIENT = auto()
     BEARER = auto()
+    OPERATOR = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class Request:
     is set for the client caller, and for the bearer caller with ``bearer``: whose token it is; ``session`` loads lazily
     for the browser caller (one store read at most). ``proofs`` are the DPoP headers, unchecked; ``jkt`` is the
     thumbprint of the key that a client proved to hold (RFC 9449). ``variables`` are the parts of the path that the
-    endpoint's pattern names, ``body`` the JSON object that anyone sent, ``source`` the network address they sent it
-    from.
+    endpoint's pattern names, ``body`` the JSON object that anyone sent (``items`` the list, where an operator sent
+    one), ``source`` the network address they sent it from.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Request:
     session: Callable[[], Awaitable[Session | None]] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    items: tuple[Any, ...] | None = None
     source: str = ""
     proofs: tuple[str, ...] = ()
     jkt: str = ""
@@ -96,7 +98,7 @@ class Answer:
     """
 
     status: int = 200
-    json: Mapping[str, Any] | None = None
+    json: Mapping[str, Any] | Sequence[Any] | None = None
     jwt: str = ""
     jwt_type: str = ""
     redirect: str = ""
@@ -159,6 +161,8 @@ class Endpoint:
     """An address below the issuer (no leading slash), the methods it takes, who calls it, and what answers.
 
     ``cors`` says which pages of other sites may read the answers: none, those of ``clients`` or ``public`` (all).
+    ``scopes`` are what an operator's token needs, one of them; words in one string are needed together. Without any,
+    no operator may call it. What anyone sends is a ``form`` or, without that, a JSON object.
     """
 
     path: str
@@ -166,6 +170,8 @@ class Endpoint:
     caller: Caller
     handler: Handler
     cors: Literal["", "clients", "public"] = ""
+    scopes: tuple[str, ...] = ()
+    form: bool = False
 
 
 @dataclass(frozen=True)

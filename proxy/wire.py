@@ -14,10 +14,10 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +25,7 @@ from typing import Any, Self
 import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 from proxy.oidc.addresses import LOOPBACK, Blocked, Guard, Network, check_url, networks
 from proxy.oidc.errors import Misconfigured, Problem, UpstreamError
@@ -57,6 +58,23 @@ def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
         return socket.socket(family=family, type=kind, proto=proto)
 
     return make
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that remembers the other side's certificate: a short one has let go of its connection before it is
+    read."""
+
+    certificate: Mapping[str, Any] | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        transport = connection.transport
+        if transport is not None and not transport.is_closing():  # one that is closed cannot be asked
+            self.certificate = transport.get_extra_info("peercert")
+        return await super().start(connection)
+
+
+class _TooLarge(aiohttp.ClientPayloadError):
+    """More bytes than we read."""
 
 
 class _Aside(AbstractResolver):
@@ -227,7 +245,8 @@ class Wire:
                 allow_redirects=False,
             )
             async with call as response:
-                return await _whole(response, request.limit)
+                answer = await _whole(response, request.limit)
+        return replace(answer, certificate_ends=_ends(response)) if request.tells_certificate else answer
 
     def _session(self, request: HttpRequest) -> aiohttp.ClientSession:
         rights = self._rights.get(request.group, self._everyone)
@@ -253,6 +272,7 @@ class Wire:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             auto_decompress=False,
             trust_env=False,
+            response_class=_Answer,
         )
 
 
@@ -270,9 +290,15 @@ async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > limit:
-            raise aiohttp.ClientPayloadError(f"larger than {limit} bytes")
+            raise _TooLarge(f"larger than {limit} bytes")
     headers = {name.lower(): value for name, value in response.headers.items()}
     return HttpResponse(response.status, headers, bytes(body))
+
+
+def _ends(response: aiohttp.ClientResponse) -> int | None:
+    """When the certificate ends that the answer came under; None without TLS."""
+    certificate = response.certificate if isinstance(response, _Answer) else None
+    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
 
 def _detail(error: Exception) -> str:
@@ -287,6 +313,10 @@ def _failure(error: Exception) -> UpstreamError:
         return _told(502, "blocked")
     if isinstance(error, TimeoutError):
         return _told(504, "timeout")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _told(502, "untrusted")
+    if isinstance(error, _TooLarge):
+        return _told(502, "too_large")
     return _told(502, "unreachable" if isinstance(error, aiohttp.ClientConnectorError) else "broken")
 
 

@@ -20,6 +20,10 @@ WEBAPP: dict[str, Any] = {
     "redirect_uris": ["http://127.0.0.1:9002/callback"],
 }
 TENANT = connection("corp", "http://127.0.0.1:9/", "back_channel")
+EXCHANGES = {
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
+}
 ENDPOINTS = {
     "authorization_endpoint",
     "token_endpoint",
@@ -62,6 +66,7 @@ async def test_discovery_names_exactly_what_works(tmp_path: Path) -> None:
         "refresh_token",
         "client_credentials",
         DEVICE_CODE,
+        *EXCHANGES,
     }
     assert document["response_types_supported"] == list(RESPONSE_TYPES)
     assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}

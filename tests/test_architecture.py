@@ -20,11 +20,11 @@ TESTS = ROOT / "tests"
 
 LAYERS = {
     "oidc": 0,
-    "cell": 1, "features": 1, "models": 1, "hooks": 1, "plugins": 1, "settings": 1, "store": 1, "wire": 1,
+    "cell": 1, "roster": 1, "features": 1, "models": 1, "hooks": 1, "plugins": 1, "settings": 1, "store": 1, "wire": 1,
     "telemetry": 1,
     "upstream": 2, "downstream": 2,
     "bridge": 3,
-    "web": 4, "lab": 4,
+    "web": 4, "lab": 4, "management": 4,
     "app": 5,
     "cli": 6,
     "__main__": 7,

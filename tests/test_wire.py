@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,33 @@ async def test_ss_14_rights_are_each_groups_own(tmp_path: Path, caplog: pytest.L
         assert (await failure(wire, f"http://localhost:{port}/", group="corp")).reason == "blocked"
     assert [one for one in seen if one.startswith(b"GET / HTTP/1.1")] == seen[:1]
     assert [r.message for r in caplog.records].count("private_calls_allowed") == 2
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_an_answer_tells_when_the_certificate_ends_if_asked(tmp_path: Path, asked: bool) -> None:
+    """For the doctor: of a short answer too, whose connection is let go before it is read; without TLS nothing."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    ends = datetime(2999, 1, 2, tzinfo=UTC)
+    authority.issue_cert("localhost", not_after=ends).configure_cert(context)
+    async with Wire(issuer=LOCAL, trust=[str(tmp_path / "ca.pem")]) as wire, listener(context=context) as (port, _):
+        found = await wire.send(HttpRequest("GET", f"https://localhost:{port}/", tells_certificate=asked))
+    assert found.certificate_ends == (int(ends.timestamp()) if asked else None)
+    async with Wire(issuer=LOCAL) as wire, listener() as (port, _):
+        plain = await wire.send(HttpRequest("GET", f"http://localhost:{port}/", tells_certificate=asked))
+    assert plain.certificate_ends is None
+
+
+async def test_the_log_tells_why_an_answer_was_no_use() -> None:
+    """A certificate that is not to be trusted, and more bytes than we read: the same text, another reason."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    async with Wire(issuer=LOCAL) as wire, listener(context=context) as (port, _), ScriptedTenant() as tenant:
+        strange = await failure(wire, f"https://localhost:{port}/")
+        tenant.always["jwks"] = Step(body=b"x" * (128 * 1024 + 1))
+        large = await failure(wire, f"{tenant.base}/jwks")
+    assert (strange.reason, large.reason) == ("untrusted", "too_large")
+    assert (strange.description, large.description, strange.status, large.status) == (TOLD, TOLD, 502, 502)
 
 
 def test_trust_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:

@@ -7,17 +7,19 @@ these leaves "start again", never "in".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.bridge import fragment, upstream_tokens
 from proxy.bridge import session as sessions
 from proxy.bridge import transaction as trips
-from proxy.bridge import upstream_tokens
 from proxy.bridge.logout import Logout
+from proxy.bridge.profile import Profiles
 from proxy.bridge.session import Sessions, Ticket
 from proxy.bridge.subject import user_id
+from proxy.bridge.users import Visit, with_root
 from proxy.downstream.authorize import AuthorizeRequest, check_stored
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.clients import Clients
@@ -26,29 +28,27 @@ from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
 from proxy.models import Client, Connection, Identity, Session, Transaction
 from proxy.models.connection import serves
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
-from proxy.plugins import Plugins
-from proxy.store import Add, Drop, Get, Key, Put, Store, Take, Taken, Touch, key
+from proxy.store import Add, Drop, Get, Put, Store, Take, Taken
 from proxy.upstream.relying_party import RelyingParty
-
-BINDING_LIFETIME = 400 * 86_400
-"""Seconds that the issuer of a person's first login is remembered after it."""
 
 
 @dataclass(frozen=True)
 class Arrival(Feature):
     """``login/callback``, for both channels. ``client_side`` is the endpoint that answers the client; with
-    ``watched`` the browser gets a state for session management."""
+    ``watched`` the browser gets a state for session management. ``recheck`` hears the answer of a trip that no client
+    began."""
 
     issuer: str
     store: Store
     sessions: Sessions
     relying_party: RelyingParty
-    plugins: Plugins
+    profiles: Profiles
     connections: Mapping[str, Connection]
     clients: Clients
     client_side: Authorize
     watched: bool
     logout: Logout
+    recheck: Callable[[Request, Transaction], Awaitable[Answer]]
 
     def endpoints(self) -> Sequence[Endpoint]:
         methods = ("GET", "POST")
@@ -59,19 +59,30 @@ class Arrival(Feature):
 
     async def arrive(self, request: Request) -> Answer:
         """One answer of a tenant. Raises ``Shown``, ``UpstreamError``, ``Unavailable``, ``PluginFailed``."""
+        if not request.params and self._may_be_a_fragment(request):
+            return fragment.page(request)
         trip, last = await self._take(request)
+        if not trip.client_id:
+            return await self.recheck(request, trip)
         try:
             return await self._finish(request, trip, last)
         except ProtocolError as error:
             error.about = {"client_id": trip.client_id, "connection": trip.connection}
             raise
 
+    def _may_be_a_fragment(self, request: Request) -> bool:
+        """A browser with a trip under way comes without parameters: they are in the fragment, if any tenant of ours
+        answers so."""
+        if request.method != "GET" or not request.browsers:
+            return False
+        return any(one.options.mode == "fragment" for one in self.connections.values())
+
     async def _finish(self, request: Request, trip: Transaction, last: Mapping[str, Any]) -> Answer:
         client, connection = await self._still_allowed(trip, request)
         asked = AuthorizeRequest.from_value({**trip.request, "trip": trip.id})
         try:
             identity = await self.relying_party.finish(
-                connection, trip, request.params, method=request.method, now=request.now
+                connection, trip, request.params, mode=fragment.mode_of(request), now=request.now
             )
         except UpstreamError as error:
             return await self._failed(request, trip, asked, error)
@@ -117,7 +128,7 @@ class Arrival(Feature):
     ) -> Answer:
         if error.reason == "stale_login":
             return self.client_side.refuse(asked, Refused("login_required", error.description))
-        if error.reason == "keys_unavailable" and request.method == "POST":
+        if error.reason == "keys_unavailable" and "code" not in request.params:
             # The ID token is in the person's hands: once the tenant's keys can be had again, a reload succeeds.
             await self.store.run(trips.save(trips.browser_of(trip.id, request.browsers), trip))
         error.again = trips.start_again(self.issuer, trip)
@@ -132,16 +143,19 @@ class Arrival(Feature):
         identity: Identity,
         before: Mapping[str, Any],
     ) -> Answer:
-        mapped = await self.plugins.map_profile(connection, client, identity.claims)
+        expires_at = ends_at(connection, identity, request.now, self.sessions.absolute)
+        who = user_id(connection.name, identity.subject)
+        mapped = await self.profiles.of(connection, client, identity)
+        mapped = await with_root(self.store, connection, who, mapped)
         session = Session(
             sid="",
-            user_id=user_id(connection.name, identity.subject),
+            user_id=who,
             connection=connection.name,
             issuer=identity.issuer,
             subject=identity.subject,
             auth_time=int(request.now) if identity.auth_time is None else identity.auth_time,
             created_at=int(request.now),
-            expires_at=int(request.now) + self.sessions.absolute,
+            expires_at=expires_at,
             profile=mapped.profile,
             upstream_sid=identity.sid,
             acr=identity.acr,
@@ -149,15 +163,18 @@ class Arrival(Feature):
             browser_state=sessions.new_sid() if self.watched else "",
             dated=identity.auth_time is not None,
             sources=mapped.sources,
+            id_token=identity.id_token,
+            session_state=identity.session_state,
         )
         self.client_side.check_login(asked, client, session)
-        answer, cookie = await self._write(request, asked, client, session, before, noted=str(before.get("sid", "")))
-        if identity.tokens is not None:  # only once the person is sure to be who they were before
-            kept = upstream_tokens.keep(session.user_id, connection.name, identity.tokens, self.sessions.absolute)
-            await self.store.run(kept)
+        visit = Visit(session, connection, request.source)
+        noted = str(before.get("sid", ""))
+        answer, cookie, session = await self._write(request, asked, client, visit, before, noted=noted)
+        if identity.tokens is not None and connection.options.keeps_tokens:  # once it is sure who the person is
+            await self.store.run(upstream_tokens.keep(session, identity.tokens, request.now))
         return replace(
             answer,
-            sign_in=SignIn(cookie, self.sessions.absolute),
+            sign_in=SignIn(cookie, session.expires_at - int(request.now)),
             browser=request.browsers[0],
             event="login",
             about={"client_id": client.client_id, "connection": connection.name, "user_id": session.user_id},
@@ -168,42 +185,46 @@ class Arrival(Feature):
         request: Request,
         asked: AuthorizeRequest,
         client: Client,
-        login: Session,
+        visit: Visit,
         before: Mapping[str, Any],
         *,
         noted: str,
-    ) -> tuple[Answer, str]:
-        """Session, code and the browser's note in one round trip; the client's answer and the browser's new cookie.
+    ) -> tuple[Answer, str, Session]:
+        """Session, code, the person's record and the browser's note in one round trip; the client's answer, the
+        browser's new cookie and its session.
 
         ``before`` is the browser's login until now: this one goes on with its session if it is the same person, and
         ends it if not. If the note then names a session other than ``noted``, another tab was faster; if there is none
         to go on with, it has ended. Either way nothing of this attempt may stay, and the next knows better.
         """
-        session, same = following(login, before)
+        session, same = following(visit.session, before)
         ticket = Ticket.new(session.sid)
         answer, code = await self.client_side.answer(asked, client, session, request.now)
         other = before if before and not same else None
         ends = await self.logout.ending(other["sid"], other["user_id"], (), request.now) if other else None
-        note, written, bound, *_ = await self.store.run(
+        visited = visit.writes()
+        note, written, *told = await self.store.run(
             Get(trips.last_login(request.browsers[0])),
             (self.sessions.renew if same else self.sessions.begin)(session, ticket, request.now),
-            Add(binding(session.user_id), {"issuer": session.issuer}, BINDING_LIFETIME),
-            Touch(binding(session.user_id), BINDING_LIFETIME),
+            *visited,
             trips.note_login(request.browsers[0], session),
             *(ends.writes if ends else ()),
             *code,
         )
         if ends:
             self.logout.told()
-        undo = [Drop(write.key) for write in code if isinstance(write, Put | Add)]
-        if bound is not None and bound.value["issuer"] != session.issuer:
+        told = told[: len(visited)]
+        undo = [*visit.undo(told), *(Drop(write.key) for write in code if isinstance(write, Put | Add))]
+        try:
+            visit.check(told)
+        except ProtocolError:
             await self.store.run(sessions.drop(session.sid), *undo)
-            raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
+            raise
         overtaken = note is not None and note.value["sid"] != noted
         if written is not False and not overtaken:
-            return on_the_way(ends.frames if ends else (), answer), ticket.cookie
+            return on_the_way(ends.frames if ends else (), answer), ticket.cookie, session
         await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
-        return await self._write(request, asked, client, login, note.value if overtaken else {}, noted=session.sid)
+        return await self._write(request, asked, client, visit, note.value if overtaken else {}, noted=session.sid)
 
 
 def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:
@@ -218,6 +239,16 @@ def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]
     return replace(login, sid=before["sid"], auth_time=later, browser_state=state), True
 
 
-def binding(person: str) -> Key:
-    """Where the issuer of a person's first login is kept."""
-    return key("user", person)
+def ends_at(connection: Connection, identity: Identity, now: float, absolute: int) -> int:
+    """When the session ends at the latest: by our own limit, or when the tenant says so (IPSIE, ``session_expiry``), if
+    the connection heeds that. Raises ``UpstreamError`` for an end that is past, or is no time."""
+    limit, said = int(now) + absolute, identity.claims.get("session_expiry")
+    if said is None or not connection.options.id_token_session_expiry_supported:
+        return limit
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        text = "the login service says no usable end of the session"
+        raise UpstreamError("access_denied", text, reason="bad_session_expiry")
+    if said < int(now) + 1:
+        text = "the login service says that this session has ended already"
+        raise UpstreamError("access_denied", text, reason="session_expired")
+    return int(min(limit, said))

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.bridge import transaction as trips
+from proxy.bridge.passed_on import passed_on
 from proxy.downstream.acr import FEDERATED
 from proxy.downstream.answers import IN_A_POPUP
 from proxy.downstream.authorize import AuthorizeRequest
@@ -108,6 +109,9 @@ class Login(Feature):
         """To the tenant: a trip of its own, so that going back and choosing again starts another."""
         scopes = await self.plugins.request_scopes(connection, client)
         wishes = replace(waiting.wishes, scopes=scopes.values)
+        if connection.options.upstream_params:
+            asked = AuthorizeRequest.from_value(waiting.request)
+            wishes = replace(wishes, passed_on=passed_on(connection.options, asked, wishes))
         state = trips.new_id(browser)
         try:
             departure = await self.relying_party.begin(connection, wishes, state=state, now=now)

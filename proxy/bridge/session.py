@@ -16,7 +16,7 @@ from typing import Any
 
 from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
-from proxy.store import Drop, Key, Op, Put, Store, Swap, Touch, digest, key
+from proxy.store import Drop, Key, Op, Put, Record, Store, Swap, Touch, digest, key
 
 
 def sessions_of_user(user_id: str) -> Key:
@@ -86,6 +86,12 @@ class Sessions:
         return Swap(
             session_key(session.sid), _value(session, ticket), self.lifetime(session, now), None, _indexes(session)
         )
+
+    def rewrite(self, session: Session, record: Record, now: float) -> Op:
+        """What changes a session that lies in ``record``, and leaves its cookie good."""
+        value = {**vars(session), "secret": record.value["secret"]}
+        place, life = session_key(session.sid), self.lifetime(session, now)
+        return Swap(place, value, life, record.revision, _indexes(session))
 
 
 def from_value(value: Mapping[str, Any]) -> Session | None:

@@ -2,9 +2,12 @@
 
     serve            the server
     demo             a tenant, Isthmus and an application on this machine
+    lab              tenants with known faults on this machine
     check            the configuration, held against the tenants it names
     keys             the keys that sign our tokens
+    connections      the tenants people come from
     clients          applications, and the tokens with which they register
+    token            an access token for the Management API
     sessions         who is logged in, and how applications hear of a logout
     plugins          what is loaded, and what it does with a person's claims
 
@@ -34,10 +37,32 @@ Example: isthmus check --config config/isthmus.toml
 COMMANDS = (
     ("serve", "serve:serve", "Run the server.", "serve --workers 2"),
     ("demo", "demo:demo", "Run a tenant, Isthmus and an application on this machine.", "demo --check"),
+    ("lab", "lab:lab", "Run upstream tenants with known faults on this machine.", "lab --port 9010"),
     ("check", "check:check", "Hold the configuration against the tenants it names.", "check --json"),
     ("keys list", "keys:list_keys", "Show every signing key with its state.", "keys list --json"),
     ("keys rotate", "keys:rotate", "Let the next key of each algorithm take over.", "keys rotate --alg PS256"),
     ("keys revoke", "keys:revoke", "Take a key out at once.", "keys revoke KID"),
+    ("connections list", "connections:list_connections", "Show every connection.", "connections list --json"),
+    (
+        "connections show",
+        "connections:show",
+        "Show one connection, and the callback URL to register at the tenant.",
+        "connections show corp --metadata",
+    ),
+    (
+        "connections add",
+        "connections:add",
+        "Add a connection.",
+        "connections add corp --discovery-url https://idp.example --client-id isthmus --enable webapp",
+    ),
+    (
+        "connections update",
+        "connections:update",
+        "Change what is given of a connection, and leave the rest.",
+        "connections update corp --display-name 'Acme staff'",
+    ),
+    ("connections remove", "connections:remove", "Remove a connection.", "connections remove corp"),
+    ("connections test", "connections:test", "Ask the tenants now.", "connections test corp --json"),
     ("clients list", "clients:list_clients", "Show every client, and where it comes from.", "clients list --json"),
     ("clients show", "clients:show", "Show one client with all its metadata.", "clients show webapp --json"),
     (
@@ -74,6 +99,12 @@ COMMANDS = (
         "Show the logout notices to applications: those that wait, and what became of the others.",
         "sessions deliveries --json",
     ),
+    (
+        "token",
+        "token:token",
+        "Make a Management API access token, and print it.",
+        "token --scope 'read:connections create:connections'",
+    ),
     ("plugins list", "plugins:list_plugins", "Show every plugin and the hooks it implements.", "plugins list"),
     (
         "plugins try",
@@ -85,6 +116,7 @@ COMMANDS = (
 """Name, where it lives in this package, what it does, an example. Help is written here so that listing imports none."""
 GROUPS = {
     "keys": "The keys that sign our tokens.",
+    "connections": "The tenants people come from.",
     "clients": "Applications, and the tokens with which they register.",
     "sessions": "Who is logged in, and how applications hear of a logout.",
     "plugins": "What is loaded, and what it does.",

@@ -56,6 +56,7 @@ def try_plugins(
 
     Example: isthmus plugins try --connection corp --claims claims.json
     """
+    from proxy.oidc.errors import UpstreamError
     from proxy.plugins import PluginFailed, load
 
     settings = configuration(config)
@@ -65,7 +66,7 @@ def try_plugins(
     loaded = load(settings.plugins)
     try:
         found = asyncio.run(_try(loaded, tenant, application, facts))
-    except PluginFailed as error:
+    except (PluginFailed, UpstreamError) as error:
         print(error, file=sys.stderr)
         return 1
     finally:
@@ -109,8 +110,13 @@ def _claims(path: Path) -> Mapping[str, Any]:
 
 
 async def _try(plugins: Plugins, connection: Connection, client: Client, claims: Mapping[str, Any]) -> dict[str, Any]:
+    from proxy.bridge.profile import Profiles
+    from proxy.models import Identity
+    from proxy.roster import declared_id
+
     scopes = await plugins.request_scopes(connection, client)
-    mapped = await plugins.map_profile(connection, client, claims)
+    identity = Identity(connection.name, "", str(claims.get("sub", "")), claims)
+    mapped = await Profiles(plugins, declared_id).of(connection, client, identity)
     button, sources = await plugins.button(connection, client)
     return {
         "scopes": [{"value": scope, "plugin": scopes.sources[scope]} for scope in scopes.values],

@@ -14,7 +14,7 @@ from proxy.downstream import acr
 from proxy.downstream import grant as grants
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.consents import Consents
-from proxy.downstream.grant import Grant, Lifetimes, grant_key, session_key
+from proxy.downstream.grant import Grant, Lifetimes, blocked_key, grant_key, session_key, user_blocked
 from proxy.downstream.resource import for_resources
 from proxy.downstream.standing import Standing
 from proxy.downstream.subjects import Subjects, profile_for
@@ -166,10 +166,11 @@ class AuthorizationCode(Feature):
         life = grants.lifetime(grant, self.lifetimes, now)
         add = Add(grant_key(grant.id), grant.as_value(), life, grants.listed_under(grant))
         # The session is looked at last: a logout after that look finds the grant listed, one before it is seen here.
-        *_, session = await self.store.run(add, *writes, Get(session_key(grant.sid)))
-        if session is None:
+        last_look = Get(session_key(grant.sid)), Get(blocked_key(grant.user_id))
+        *_, session, blocked = await self.store.run(add, *writes, *last_look)
+        if session is None or blocked is not None:
             await self.store.run(Drop(grant_key(grant.id)), *(Drop(w.key) for w in writes if isinstance(w, Put)))
-            raise invalid_code("session_ended")
+            raise user_blocked() if blocked else invalid_code("session_ended")
         return answer
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.models import Client
+from proxy.oidc.errors import Refused
 from proxy.store import Key, Op, Put, digest, key
 
 REMEMBERED = 600
@@ -159,9 +160,24 @@ def grants_of_session(sid: str) -> Key:
     return key("session_grants", sid)
 
 
+def grants_of_user(user_id: str) -> Key:
+    """The index of a person's offline grants."""
+    return key("user_grants", user_id)
+
+
+def blocked_key(user_id: str) -> Key:
+    """Where it is written that a person is blocked. Written by the bridge; downstream asks only whether it exists."""
+    return key("user_blocked", user_id)
+
+
+def user_blocked() -> Refused:
+    """A blocked person gets no tokens, whatever was granted before."""
+    return Refused("invalid_grant", "user is blocked", reason="user_blocked")
+
+
 def listed_under(grant: Grant) -> tuple[Key, ...]:
     """The indexes a grant is listed in. One that ends with its session needs none."""
-    return (grants_of_session(grant.sid),) if grant.offline else ()
+    return (grants_of_session(grant.sid), grants_of_user(grant.user_id)) if grant.offline else ()
 
 
 def revoke(grant_id: str) -> Op:

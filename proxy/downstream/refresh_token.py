@@ -16,7 +16,7 @@ from typing import Any
 from proxy.downstream import grant as grants
 from proxy.downstream.authorize import granted_scopes
 from proxy.downstream.consents import Consents
-from proxy.downstream.grant import Grant, Lifetimes, Refresh, grant_key
+from proxy.downstream.grant import Grant, Lifetimes, Refresh, blocked_key, grant_key, user_blocked
 from proxy.downstream.resource import for_resources
 from proxy.downstream.token import Issuer
 from proxy.features import Feature, Redeem, Request
@@ -24,7 +24,7 @@ from proxy.models import Client, Connection
 from proxy.models.connection import serves
 from proxy.oidc.errors import Refused
 from proxy.oidc.params import words
-from proxy.store import Drop, Put, Record, Store, Swap
+from proxy.store import Drop, Get, Put, Record, Store, Swap
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ class RefreshToken(Feature):
         answer, writes = self.issuer.issue(held, client, request.now, scopes=scopes, refresh=token, jkt=request.jkt)
         life = grants.lifetime(fresh, self.lifetimes, request.now)
         swap = Swap(grant_key(grant.id), fresh.as_value(), life, record.revision, grants.listed_under(grant))
-        won, *_ = await self.store.run(swap, *writes)
-        if not won:
-            await self.store.run(*(Drop(w.key) for w in writes if isinstance(w, Put)))
-            raise invalid_refresh("refresh_race")
-        return answer
+        won, *_, blocked = await self.store.run(swap, *writes, Get(blocked_key(grant.user_id)))
+        if won and blocked is None:
+            return answer
+        undo = (Drop(w.key) for w in writes if isinstance(w, Put))
+        await self.store.run(*undo, *((grants.revoke(grant.id),) if blocked else ()))
+        raise user_blocked() if blocked else invalid_refresh("refresh_race")
 
 
 def narrowed(granted: tuple[str, ...], asked: str | None) -> tuple[str, ...]:

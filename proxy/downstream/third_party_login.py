@@ -55,11 +55,16 @@ def target(params: Mapping[str, str], client: Client) -> Mapping[str, str]:
     uri = params.get("target_link_uri", "")
     if not uri:
         return {}
-    own = {origin(known) for known in client.redirect_uris if known.startswith(("https://", "http://"))}
-    if len(uri) > LONGEST_TARGET or "\\" in uri or not any(_below(uri, one) for one in own):
+    if not is_own(uri, client):
         text = "target_link_uri is not an address of this application"
         raise Shown("invalid_request", text, reason="target_link_uri")
     return {"target_link_uri": uri}
+
+
+def is_own(uri: str, client: Client) -> bool:
+    """Whether ``uri`` is an address of the client: at an origin of its redirect URIs."""
+    own = {origin(known) for known in client.redirect_uris if known.startswith(("https://", "http://"))}
+    return len(uri) <= LONGEST_TARGET and "\\" not in uri and any(_below(uri, one) for one in own)
 
 
 def _below(uri: str, one: str) -> bool:

@@ -1,8 +1,8 @@
 """Token exchange (RFC 8693): for a token of ours, the token that the tenant gave at the person's login.
 
 For clients that call the tenant's own APIs for the person. Auth0 has a grant type of its own for it, which is the same
-here. Nothing is made: what the tenant gave is handed on, as long as it is good and the session it came with lives. The
-client must prove who it is, since an API that sees its access tokens could ask in its place.
+here. Nothing is made: what the tenant gave is handed on, refreshed where it has ended, as long as the session lives.
+The client must prove who it is, since an API that sees its access tokens could ask in its place.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ REFRESH_TOKEN = "urn:ietf:params:oauth:token-type:refresh_token"
 """Token types (3)."""
 OF_THE_TENANT = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 """Auth0's name for what is asked for."""
-Find = Callable[[str, str], Awaitable[TenantTokens | None]]
-"""What the tenant gave at the last login of a person through a connection."""
+Find = Callable[[Grant, float], Awaitable[TenantTokens | None]]
+"""What the tenant gave at the last login of a grant's person through its connection, refreshed if it has ended. Raises
+``Refused`` when it cannot be had any more, or not now."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,9 @@ class TokenExchange(Feature):
             raise no_subject("not_allowed_any_more")
         if await self.store.get(session_key(grant.sid)) is None:
             raise log_in_again("session_ended")
-        found = await self.find(grant.user_id, grant.connection)
+        found = await self.find(grant, request.now)
         if found is None:
             raise log_in_again("no_tenant_token")
-        if found.expires_at is not None and found.expires_at <= request.now:
-            raise log_in_again("tenant_token_expired")
         return answer_of(found, request.params.get("requested_token_type", ACCESS_TOKEN), request.now)
 
     async def _grant(self, params: Mapping[str, str], client: Client, now: float) -> Grant:

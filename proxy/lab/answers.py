@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from proxy.lab import pages
 from proxy.oidc import params as parameters
 from proxy.oidc.errors import ProtocolError
 
+FOR_PROGRAMS = ("/token", "/par", "/register", "/userinfo")
 JSON_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -24,7 +25,7 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
         answer: web.StreamResponse = await handler(request)
         return answer
     except ProtocolError as error:
-        if not request.path.endswith("/token"):
+        if not request.path.endswith(FOR_PROGRAMS):
             return page(pages.message("This does not work", f"{error.description}."), status=error.status)
         challenge = {"WWW-Authenticate": "Basic"} if error.status == 401 else {}
         body = {"error": error.code, "error_description": error.description}
@@ -34,6 +35,12 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
 async def read(request: web.Request) -> parameters.Params:
     """The parameters: of the query, or of the form of a POST. Raises ``Shown``."""
     return parameters.parse(await request.text() if request.method == "POST" else request.query_string)
+
+
+async def everything(request: web.Request) -> Mapping[str, str]:
+    """All that a request brought, to be written down: its query and its form, whatever they are."""
+    text = await request.text() if request.content_type == "application/x-www-form-urlencoded" else ""
+    return dict([*request.query.items(), *parse_qsl(text, keep_blank_values=True)])
 
 
 def basic(header: str) -> tuple[str, str]:
@@ -46,6 +53,11 @@ def basic(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     return unquote(name.replace("+", " ")), unquote(secret.replace("+", " "))
+
+
+def unb64(text: str) -> bytes:
+    """The bytes of base64url without padding. Raises ``ValueError``."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def page(html: str, headers: Mapping[str, str] = pages.HEADERS, status: int = 200) -> web.Response:

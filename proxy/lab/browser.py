@@ -2,7 +2,8 @@
 
 It keeps cookies by RFC 6265bis (``cookies``), follows redirects (RFC 9110 15.4, Fetch 4.4), tells ``Sec-Fetch-*`` and
 ``Origin`` as Chromium does, obeys ``form-action`` along redirects (CSP3 6.4.2), and sends self-submitting forms off if
-the page's policy lets their script run. Links and buttons are clicked by the name a person would say.
+the page's policy lets their script run, with what is in the fragment if the script reads it.
+Links and buttons are clicked by the name a person would say, frames are loaded when asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import parse_qsl, urldefrag, urljoin
 
 import aiohttp
 import yarl
@@ -26,9 +27,10 @@ from proxy.lab.navigation import (
     filled,
     headers_of,
     obey_form_action,
+    obey_framing,
     redirected,
 )
-from proxy.lab.page import Control, Form, Reader, submits_itself
+from proxy.lab.page import Control, Form, Reader, reads_fragment, submits_itself
 
 MOST_HOPS = 30
 
@@ -83,6 +85,16 @@ class Tab:
         """Type an address."""
         return await self.navigate(Navigation("GET", url))
 
+    async def frames(self) -> list[Page]:
+        """Load the frames of this page; what each shows. Raises ``Stuck`` where a policy blocks one."""
+        shown = []
+        for url in self.page.reader.frames:
+            obey_framing(self.page, url)
+            inner = Tab(self.browser)
+            shown.append(await inner.navigate(Navigation("GET", url, initiator=self.page.url, framed=True)))
+            obey_framing(self.page, url, shown[-1])
+        return shown
+
     async def reload(self) -> Page:
         """Repeat the navigation that brought this page, form included."""
         if self.last is None:
@@ -127,11 +139,16 @@ class Tab:
                 return self.page
             following, ask = await self._step(navigation), True
             if following is None and self.browser.script and submits_itself(self.page.reader, self.page.policy):
-                following = filled(self.page, self.page.forms[0], None, {})
+                following = filled(self.page, self.page.forms[0], None, self._from_fragment())
             if following is None:
                 return self.page
             navigation = following
         raise Stuck(f"more than {MOST_HOPS} redirects, the last to {navigation.url}")
+
+    def _from_fragment(self) -> dict[str, str]:
+        """The fields that a script of the page reads from its address."""
+        reads = reads_fragment(self.page.reader, self.page.policy)
+        return dict(parse_qsl(self.page.fragment, keep_blank_values=True)) if reads else {}
 
     async def _step(self, navigation: Navigation) -> Navigation | None:
         """One exchange: shows the page, or answers the navigation that a redirect asks for."""
@@ -139,7 +156,8 @@ class Tab:
         jar, now = self.browser.jar, self.browser.clock()
         headers = headers_of(navigation, self.browser.language)
         safe = navigation.method == "GET"
-        if cookies := jar.header(navigation.url, now, cross_site=navigation.cross_site, safe=safe):
+        alone = safe and not navigation.framed  # a frame is not the tab: Lax cookies stay out of another site's
+        if cookies := jar.header(navigation.url, now, cross_site=navigation.cross_site, safe=alone):
             headers["Cookie"] = cookies
         async with self.browser.http.request(
             navigation.method, yarl.URL(navigation.url, encoded=True), headers=headers,
@@ -159,7 +177,8 @@ class Tab:
         else:
             reader.words.append(body)
         way = (*navigation.hops, navigation.url)
-        self.shown.append(Page(navigation.url, answer.status, answer.headers.copy(), body, reader, way))
+        headers = answer.headers.copy()
+        self.shown.append(Page(navigation.url, answer.status, headers, body, reader, way, navigation.fragment))
         self.last = navigation
 
 

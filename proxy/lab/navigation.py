@@ -22,7 +22,8 @@ class Stuck(Exception):
 
 @dataclass(frozen=True)
 class Navigation:
-    """A top-level navigation about to happen. ``initiator`` is the page that began it, empty for a typed address."""
+    """A top-level navigation about to happen. ``initiator`` is the page that began it, empty for a typed address;
+    ``fragment`` is what stands behind ``#``, which no server gets; ``framed``: a frame of that page, not the tab."""
 
     method: str
     url: str
@@ -31,6 +32,8 @@ class Navigation:
     hops: tuple[str, ...] = ()
     form_action: tuple[str, ...] | None = None
     quiet: bool = False
+    fragment: str = ""
+    framed: bool = False
 
     @property
     def cross_site(self) -> bool:
@@ -58,6 +61,7 @@ class Page:
     body: str
     reader: Reader
     history: tuple[str, ...] = ()
+    fragment: str = ""
 
     @property
     def text(self) -> str:
@@ -107,7 +111,8 @@ def headers_of(navigation: Navigation, language: str) -> dict[str, str]:
     """The request headers of a navigation, but cookies."""
     headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": language}
     if is_secure(navigation.url):
-        headers |= {"Sec-Fetch-Site": navigation.relation, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        dest = "iframe" if navigation.framed else "document"
+        headers |= {"Sec-Fetch-Site": navigation.relation, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": dest}
     if navigation.method == "POST":
         # Fetch 3.2: no-referrer makes even a same-origin form post anonymous
         headers["Origin"] = "null" if navigation.quiet or not navigation.initiator else origin(navigation.initiator)
@@ -116,12 +121,14 @@ def headers_of(navigation: Navigation, language: str) -> dict[str, str]:
 
 
 def redirected(navigation: Navigation, status: int, location: str) -> Navigation:
-    """Fetch 4.4: 303 always, 301 and 302 after a POST, go on as GET; an initiator stays who it was."""
-    target = urldefrag(urljoin(navigation.url, location)).url
+    """Fetch 4.4: 303 always, 301 and 302 after a POST, go on as GET; an initiator stays who it was, and a fragment
+    goes along unless there is a new one."""
+    target, fragment = urldefrag(urljoin(navigation.url, location))
     keep = status in (307, 308)
     return Navigation(
         navigation.method if keep else "GET", target, navigation.body if keep else "", navigation.initiator,
-        (*navigation.hops, navigation.url), navigation.form_action, navigation.quiet,
+        (*navigation.hops, navigation.url), navigation.form_action, navigation.quiet, fragment or navigation.fragment,
+        navigation.framed,
     )  # fmt: skip
 
 
@@ -130,3 +137,13 @@ def obey_form_action(navigation: Navigation) -> None:
     sources = None if navigation.form_action is None else list(navigation.form_action)
     if not may_submit_to(sources, origin(navigation.initiator or navigation.url), origin(navigation.url)):
         raise Stuck(f"form-action {sources} blocks the way to {navigation.url.partition('?')[0]}")
+
+
+def obey_framing(parent: Page, url: str, framed: Page | None = None) -> None:
+    """Raises ``Stuck`` where ``parent`` may not frame ``url``, or the page that came does not let itself be framed by
+    it (CSP3 6.1.6, 6.4.2)."""
+    here, there = origin(parent.url), origin(framed.url if framed else url)
+    if not may_submit_to(directive(parent.policy, "frame-src", "default-src"), here, there):
+        raise Stuck(f"frame-src of {here} blocks {there}")
+    if framed and not may_submit_to(directive(framed.policy, "frame-ancestors"), there, here):
+        raise Stuck(f"frame-ancestors of {there} blocks {here}")

@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 Attributes = dict[str, str]
-SUBMITS = re.compile(r"\.(submit|requestSubmit|click)\(")
+SUBMITS = re.compile(r"\.(submit|requestSubmit|click)(\.call)?\(")
+READS_FRAGMENT = re.compile(r"\blocation\.hash\b")
 VOID_NAMES = ("script", "style", "template")
 
 
@@ -44,7 +45,7 @@ class Script:
 
 
 class Reader(HTMLParser):
-    """Reads one page. ``forms``, ``links``, ``title`` and ``text`` are there once it was fed."""
+    """Reads one page. ``forms``, ``links``, ``frames``, ``title`` and ``text`` are there once it was fed."""
 
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -52,6 +53,7 @@ class Reader(HTMLParser):
         self.forms: list[Form] = []
         self.links: list[Control] = []
         self.scripts: list[Script] = []
+        self.frames: list[str] = []
         self.words: list[str] = []
         self._form: Form | None = None
         self._open: list[Control] = []
@@ -79,6 +81,8 @@ class Reader(HTMLParser):
                 self.forms.append(self._form)
             case "a" if "href" in found:
                 self.links.append(self._control(found))
+            case "iframe" if found.get("src"):
+                self.frames.append(urljoin(self.url, found["src"]))
             case "button":
                 self._button(self._control(found))
             case "input":
@@ -147,6 +151,12 @@ def submits_itself(page: Reader, policy: str) -> bool:
     if SUBMITS.search(page.onload):
         return sources is None or "'unsafe-inline'" in sources
     return any(SUBMITS.search(script.text) and _may_run(script, sources) for script in page.scripts)
+
+
+def reads_fragment(page: Reader, policy: str) -> bool:
+    """Whether an inline script that may run takes what stands behind ``#`` of the page's address."""
+    sources = directive(policy, "script-src", "default-src")
+    return any(READS_FRAGMENT.search(script.text) and _may_run(script, sources) for script in page.scripts)
 
 
 def _may_run(script: Script, sources: list[str] | None) -> bool:

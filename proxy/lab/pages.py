@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from proxy.oidc.urls import origin
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --paper: #ffffff; --back: #eef1f5;
         --line: #c9d1db; --deep: #1f5c57; --focus: #0b63ce; }
@@ -40,6 +42,13 @@ label + input { margin-bottom: .5rem; }
 table { width: 100%; border-collapse: collapse; margin-bottom: 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .375rem .5rem .375rem 0; border-top: 1px solid var(--line); }
 th { font-weight: 600; white-space: nowrap; }
+a { color: var(--deep); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .125rem .75rem; margin: 0 0 .5rem; }
+dt { color: var(--soft); } dd { margin: 0; }
+section { border-top: 1px solid var(--line); } section h2 { margin-top: .75rem; }
+summary { cursor: pointer; padding: .375rem 0; }
+pre { margin: 0 0 1rem; padding: .75rem; border: 1px solid var(--line); border-radius: .375rem; background: var(--back);
+      font: .875rem/1.5 ui-monospace, monospace; white-space: pre-wrap; }
 @media (max-width: 30rem) { main { padding: 1.25rem; } th, td { display: block; padding: .25rem 0; }
   td { border-top: 0; padding-bottom: .5rem; } }
 """
@@ -83,10 +92,55 @@ CLAIMS = """{% extends "layout" %}{% block main %}
 {% for link in links %}<a class="button {{ link.kind }}" href="{{ link.href }}">{{ link.text }}</a>
 {% endfor %}{% endblock %}"""
 
+LOGGED_OUT = """{% extends "layout" %}{% block main %}<h1>You are logged out</h1>
+<p>Your login at {{ room }} has ended.</p>
+{% for frame in frames %}<iframe src="{{ frame }}" title="An application that hears of it" hidden></iframe>
+{% endfor %}{% if target %}<a class="button first" href="{{ target }}">Continue</a>{% endif %}{% endblock %}"""
+
+WATCH = """
+const name = NAME + "="
+addEventListener("message", async event => {
+  const [client, told] = String(event.data).split(" "), salt = String(told).split(".")[1] || ""
+  const kept = document.cookie.split("; ").find(part => part.startsWith(name))
+  const text = `${client} ${event.origin} ${kept ? kept.slice(name.length) : ""} ${salt}`
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
+  const right = [...digest].map(byte => byte.toString(16).padStart(2, "0")).join("") + "." + salt
+  event.source.postMessage(told === right ? "unchanged" : "changed", event.origin)
+})
+"""
+"""The script of the session frame (Session Management 3.2)."""
+
+FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Session</title></head>
+<body><script>{{ script|safe }}</script></body></html>"""
+
+DIRECTORY = """{% extends "layout" %}{% block main %}<h1>{{ title }}</h1>
+<p>Upstream tenants on this machine, each with a fault of its own. Paste a connection into your configuration, set the
+secret in the environment, and log in: nobody has a password.</p>
+<pre>{{ export }}</pre>
+{% for tenant in tenants %}<section aria-labelledby="{{ tenant.name }}">
+<h2 id="{{ tenant.name }}">{{ tenant.name }}</h2>
+<dl><dt>Issuer</dt><dd><a href="{{ tenant.issuer }}.well-known/openid-configuration">{{ tenant.issuer }}</a></dd>
+<dt>The tenant</dt><dd>{{ tenant.does }}</dd>
+<dt>Isthmus</dt><dd>{{ tenant.isthmus }}{% if tenant.reason %} Reason in the log: <code>{{ tenant.reason }}</code>\
+{% endif %}</dd></dl>
+<details><summary>Connection to {{ tenant.name }}</summary><pre>{{ tenant.connection }}</pre></details></section>
+{% endfor %}{% endblock %}"""
+
 TEMPLATES = Environment(
     autoescape=True,
     undefined=StrictUndefined,
-    loader=DictLoader({"layout": LAYOUT, "login": LOGIN, "message": MESSAGE, "post": POST_BACK, "claims": CLAIMS}),
+    loader=DictLoader(
+        {
+            "layout": LAYOUT,
+            "login": LOGIN,
+            "message": MESSAGE,
+            "post": POST_BACK,
+            "claims": CLAIMS,
+            "logged_out": LOGGED_OUT,
+            "frame": FRAME,
+            "directory": DIRECTORY,
+        }
+    ),
 )
 
 
@@ -122,3 +176,23 @@ def claims(title: str, about: str, shown: Mapping[str, Any], links: Sequence[Map
     """What an application was told, and where to go from here."""
     told = {name: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for name, v in shown.items()}
     return _draw("claims", title=title, about=about, claims=told, links=links, wide=True)
+
+
+def logged_out(title: str, frames: Sequence[str], target: str) -> tuple[str, Mapping[str, str]]:
+    """The page after a logout, with the frames that tell applications (Front-Channel Logout 3), and its headers."""
+    sources = " ".join(sorted({origin(frame) for frame in frames}))
+    framing = {"Content-Security-Policy": f"{POLICY}; frame-src {sources}"} if frames else {}
+    html = _draw("logged_out", title="You are logged out", room=title, frames=frames, target=target)
+    return html, {**HEADERS, **framing}
+
+
+def check_session(cookie: str) -> tuple[str, Mapping[str, str]]:
+    """The frame that applications ask whether the session is what they think, and its headers: anybody may frame it."""
+    script = WATCH.replace("NAME", json.dumps(cookie))
+    policy = f"default-src 'none'; script-src {_hash(script)}"
+    return _draw("frame", script=script), {**HEADERS, "Content-Security-Policy": policy}
+
+
+def directory(tenants: Sequence[Mapping[str, Any]], export: str) -> str:
+    """The tenants there are, with what each does, what to expect, and a connection to paste."""
+    return _draw("directory", title="Isthmus lab", tenants=tenants, export=export, wide=True)

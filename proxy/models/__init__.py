@@ -4,7 +4,8 @@ All are frozen. Names are Auth0's for a connection, those of RFC 7591 for a clie
 """
 
 from proxy.models.client import ApiGrant, Client
-from proxy.models.connection import Connection, ConnectionOptions
+from proxy.models.connection import Connection
+from proxy.models.connection_options import ConnectionOptions
 from proxy.models.person import Button, Identity, Session, TenantTokens, Transaction, Wishes
 
 __all__ = [

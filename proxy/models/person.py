@@ -21,7 +21,8 @@ class Button:
 @dataclass(frozen=True)
 class Wishes:
     """What a trip asks of the tenant. ``fresh``: the login must be newer than the trip's start; ``max_age``: seconds
-    the tenant's login may be old; ``acr_values``: how the person must log in (OIDC Core 3.1.2.1)."""
+    the tenant's login may be old; ``acr_values``: how the person must log in (OIDC Core 3.1.2.1); ``passed_on``: what
+    the connection's ``upstream_params`` take from the application's request."""
 
     scopes: tuple[str, ...] = ("openid",)
     prompt: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Wishes:
     fresh: bool = False
     acr_values: tuple[str, ...] = ()
     ui_locales: str = ""
+    passed_on: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,9 +49,11 @@ class TenantTokens:
 class Identity:
     """A person as one connection described them. Every claim here was verified.
 
-    ``subject`` is the tenant's ``sub``, ``sid`` its session id or empty, ``auth_time`` when the tenant says the person
-    logged in, by our clock, None if it does not say, ``acr`` and ``amr`` how (OIDC Core 2), empty likewise. ``tokens``
-    came along, if the connection keeps them.
+    ``subject`` is the tenant's ``sub``, after its tenant id where the issuer is a template; ``sid`` its session id or
+    empty, ``auth_time`` when the tenant says the person logged in, by our clock, None if it does not say, ``acr`` and
+    ``amr`` how (OIDC Core 2), empty likewise. ``tokens`` came along, if the connection keeps them; ``userinfo`` is what
+    the UserInfo endpoint said, where it was asked; ``id_token`` and ``session_state`` are as the tenant gave them,
+    where it has a use for them later (logout, session management).
     """
 
     connection: str
@@ -61,6 +65,9 @@ class Identity:
     acr: str = ""
     amr: tuple[str, ...] = ()
     tokens: TenantTokens | None = None
+    userinfo: Mapping[str, Any] = field(default_factory=dict)
+    id_token: str = field(default="", repr=False)
+    session_state: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ class Session:
     let them through unasked; else when they arrived here. Only one that is ``dated`` meets a ``max_age``.
     ``expires_at`` is the absolute end; the idle end is the record's lifetime in the store. ``sources`` says which
     plugin set which value of the profile. ``browser_state`` is what session management watches (random, known to the
-    browser's scripts; OpenID Connect Session Management 3.2).
+    browser's scripts; OpenID Connect Session Management 3.2). ``id_token`` and ``session_state`` are the tenant's,
+    where it has a use for them (``Identity``).
     """
 
     sid: str
@@ -89,6 +97,8 @@ class Session:
     browser_state: str = ""
     dated: bool = True
     sources: Mapping[str, str] = field(default_factory=dict)
+    id_token: str = field(default="", repr=False)
+    session_state: str = ""
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,12 @@ class Signer:
         signed = f"{self._head(typ)}.{encode_json(claims)}"
         return f"{signed}.{encode(self._algorithm.sign(signed.encode('ascii'), self._key))}"
 
+    def prove(self, claims: Mapping[str, Any], *, typ: str) -> str:
+        """A token that brings its own public key, to show that we hold the private one (RFC 9449 4.2)."""
+        jwk = {name: value for name, value in self.public_jwk.items() if name not in ("kid", "use", "alg")}
+        signed = f"{encode_json({'alg': self.alg, 'jwk': jwk, 'typ': typ})}.{encode_json(claims)}"
+        return f"{signed}.{encode(self._algorithm.sign(signed.encode('ascii'), self._key))}"
+
     def _head(self, typ: str) -> str:
         if typ not in self._heads:
             self._heads[typ] = encode_json({"alg": self.alg, "kid": self.kid, "typ": typ})

@@ -28,6 +28,8 @@ class HttpRequest:
     seconds: float = 5.0
     limit: int = DOCUMENT_LIMIT
     group: str = ""
+    tells_certificate: bool = False
+    """Whether the answer says when the certificate of the other side ends."""
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
@@ -35,11 +37,13 @@ class HttpRequest:
 
 @dataclass(frozen=True, repr=False)
 class HttpResponse:
-    """What came back: the status, header names in lower case, the whole body. Redirects are never followed."""
+    """What came back: the status, header names in lower case, the whole body. Redirects are never followed.
+    ``certificate_ends`` is in seconds since the epoch, if it was asked for and there is a certificate."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    certificate_ends: int | None = None
 
     def __repr__(self) -> str:
         return f"HttpResponse({self.status}, {len(self.body)} bytes)"

@@ -1,7 +1,7 @@
 """JSON read strictly: what two parsers could read differently is refused (RFC 8725 2.6, 3.7; RFC 8259 4).
 
 Doubled names, ``NaN`` and ``Infinity``, numbers too large to be a date or a count, lone surrogates, a byte order mark,
-any encoding but UTF-8, nesting without end, and whatever is not an object.
+any encoding but UTF-8, nesting without end, and, where an object is expected, whatever is not one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ class NotStrict(ValueError):
 
 def load_object(data: bytes) -> dict[str, Any]:
     """The JSON object that ``data`` is. Raises ``NotStrict``."""
+    found = load(data)
+    if not isinstance(found, dict):
+        raise NotStrict("not an object")
+    return found
+
+
+def load(data: bytes) -> Any:
+    """The JSON value that ``data`` is. Raises ``NotStrict``."""
     try:
         text = data.decode("utf-8")
         found = _DECODER.decode(text)
@@ -30,8 +38,6 @@ def load_object(data: bytes) -> dict[str, Any]:
         raise
     except (ValueError, RecursionError):
         raise NotStrict("not well formed") from None
-    if not isinstance(found, dict):
-        raise NotStrict("not an object")
     return found
 
 

@@ -87,10 +87,13 @@ class Plugins:
                 sources = {scope: sources.get(scope, step.plugin) for scope in wanted}
         return Scopes(tuple(sources), sources)
 
-    async def map_profile(self, connection: Connection, client: Client, claims: Mapping[str, Any]) -> Mapped:
-        """The profile made of verified ``claims``. Raises PluginFailed."""
-        profile: dict[str, Any] = {}
-        sources: dict[str, str] = {}
+    async def map_profile(
+        self, connection: Connection, client: Client, claims: Mapping[str, Any], mapped: Mapping[str, Any] | None = None
+    ) -> Mapped:
+        """The profile made of verified ``claims``. It begins with what the connection's ``attribute_map`` made of them,
+        ``mapped``. Raises PluginFailed."""
+        profile: dict[str, Any] = dict(mapped or {})
+        sources: dict[str, str] = dict.fromkeys(profile, OURS)
         known = self._known(PROFILE, connection, client) | {
             "claims": freeze(claims) if self._shared(PROFILE) else claims
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.models import Button, checks
+from proxy.models.attribute_map import OF_TOKENS
 from proxy.plugins.defaults import STANDARD_CLAIMS
 from proxy.plugins.values import Refusal, freeze, measure
 
@@ -19,19 +20,8 @@ MAX_PROFILE = 64 * 1024
 MAX_NAME = 256
 MAX_DISPLAY_NAME, MAX_ICON_URL = 128, 2048
 
-# Names with a meaning in tokens or in our own answers (RFC 7519, OIDC Core 2, RFC 9068, and those Auth0 restricts).
 # What applications authorise by (groups, roles, permissions, entitlements) is the plugins' own field.
-# fmt: off
-RESERVED = frozenset(
-    {
-        "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash", "ath",
-        "auth_time", "acr", "amr", "sid", "client_id", "scope", "act", "may_act", "cnf", "typ", "cty", "alg", "kid",
-        "jku", "jwk", "jwe", "x5t#S256", "events", "txn", "toe", "sub_id", "sub_jwk", "attest",
-        "authorization_details", "gty", "active", "htm", "htu", "vot", "vtm", "mky", "org_id", "org_name", "user_id",
-        "identities", "access_token", "refresh_token", "id_token", "token_type",
-    }
-)
-# fmt: on
+RESERVED = OF_TOKENS
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 3.3
 
 

@@ -1,7 +1,8 @@
 """Our own defaults, as a plugin like any other; it goes first.
 
 Scopes and button are those of the connection. The profile is the standard claims (OIDC Core 5.1) that have the
-standard's type, and nothing else: what the tenant calls ``roles`` or ``_internal`` needs a plugin that maps it.
+standard's type, and nothing else: what the tenant calls ``roles`` or ``_internal`` needs an ``attribute_map`` or a
+plugin that maps it. Where the connection has an ``attribute_map``, what that says is there already.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ STANDARD_CLAIMS: Mapping[str, tuple[type, ...]] = {
     "phone_number_verified": (bool,),
     "updated_at": (int, float),
 }
+_STANDARD = (*STANDARD_CLAIMS, "address")
 _VERIFIED = (("email", "email_verified"), ("phone_number", "phone_number_verified"))
 
 
@@ -46,19 +48,36 @@ def isthmus_request_scopes(connection: Connection) -> tuple[str, ...]:
 
 
 @hookimpl
-def isthmus_map_profile(claims: Mapping[str, Any]) -> dict[str, Any]:
+def isthmus_map_profile(connection: Connection, claims: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The standard claims, unless the connection says how its claims are mapped."""
+    return standard(claims) if has_no_map(connection) else None
+
+
+def has_no_map(connection: Connection) -> bool:
+    """Whether the connection leaves it at the standard claims."""
+    mapped = connection.options.attribute_map
+    return mapped is None or mapped.mapping_mode == "basic_profile"
+
+
+def standard(claims: Mapping[str, Any]) -> dict[str, Any]:
     """The standard claims as they are, and the names an Auth0 profile always has."""
-    known = {  # absent, never empty (OIDC Core 5.3.2)
-        name: value
-        for name, types in STANDARD_CLAIMS.items()
-        if type(value := claims.get(name)) in types and value != ""
-    }
-    if isinstance(address := claims.get("address"), Mapping):
-        known["address"] = address
+    return completed({name: claims[name] for name in _STANDARD if name in claims and fits(name, claims[name])}, claims)
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether ``value`` may stand under ``name``: a standard claim has the standard's type, and is absent rather than
+    empty (OIDC Core 5.1, 5.3.2)."""
+    if types := STANDARD_CLAIMS.get(name):
+        return type(value) in types and value != ""
+    return name != "address" or isinstance(value, Mapping)
+
+
+def completed(known: dict[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ``known``, with what each profile says: whether an address is verified, a name, a nickname."""
     for value, verified in _VERIFIED:
-        known.pop(verified, None)
+        said = known.pop(verified, None)
         if value in known:  # Nothing but JSON true is a yes; said out loud, for readers who take silence for one.
-            known[verified] = claims.get(verified) is True
+            known[verified] = said is True
     return known | _names(known, claims)
 
 

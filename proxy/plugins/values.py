@@ -21,6 +21,10 @@ class Refusal(ValueError):
     """A value may not be what it is. The text names types and sizes, never the value: it goes to the log."""
 
 
+class TooLarge(Refusal):
+    """A value takes more room than there is."""
+
+
 def freeze(value: Any) -> Any:
     """``value`` (JSON) as an unchangeable copy: objects as read-only mappings, lists as tuples."""
     if type(value) in _PLAIN:
@@ -42,7 +46,7 @@ def thaw(value: Any) -> Any:
 def measure(value: Any, room: int, depth: int = 0) -> int:
     """About how many bytes ``value`` takes as JSON. Walks no further than ``room`` allows.
 
-    Raises Refusal when it is not JSON, too deep, or larger than ``room``.
+    Raises Refusal when it is not JSON or too deep, ``TooLarge`` when it is larger than ``room``.
     """
     kind = type(value)
     if kind is str:
@@ -52,7 +56,7 @@ def measure(value: Any, room: int, depth: int = 0) -> int:
     else:
         size = _size_of_many(value, room, depth)
     if size > room:
-        raise Refusal("is too large")
+        raise TooLarge("is too large")
     return size
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from proxy.models import Connection
 from proxy.models.client import REGISTERED
 from proxy.models.client_rules import inconsistencies
-from proxy.models.connection import BACK
+from proxy.models.connection_options import BACK
+from proxy.models.connection_rules import inconsistencies as of_connection
 from proxy.oidc.urls import is_loopback
 from proxy.settings.problems import Fault
 from proxy.settings.shape import File
@@ -26,6 +27,7 @@ ADDRESSES = (
     "jwks_uri",
     "userinfo_endpoint",
     "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
     "icon_url",
 )
 
@@ -37,8 +39,10 @@ def broken(file: File) -> Iterator[Fault]:
     yield from _anchors(("server", "trust"), file.server.trust)
     yield from _plugins(file)
     for name, connection in file.connections.items():
-        for fault in (*_connection(file, connection), *_https(file, connection)):
+        for fault in _connection(file, connection):
             yield Fault(("connections", name, *fault.place), fault.remedy)
+        for key, remedy in not_https(file.tenant.issuer, connection):
+            yield Fault(("connections", name, "options", key), remedy)
     yield from _domains(file)
     for id, client in file.clients.items():
         known = client.client_secret is not None
@@ -88,16 +92,18 @@ def _connection(file: File, connection: Connection) -> Iterator[Fault]:
     if options.type == BACK and options.client_secret is None and options.token_endpoint_auth_method is None:
         remedy = 'is missing; back_channel needs it (or token_endpoint_auth_method = "none")'
         yield Fault(("options", "client_secret"), remedy)
+    for name, remedy in of_connection(connection):
+        yield Fault(("options", name), remedy)
     yield from _anchors(("options", "trust"), options.trust)
 
 
-def _https(file: File, connection: Connection) -> Iterator[Fault]:
-    """http only where both ends are on loopback."""
-    if is_loopback(file.tenant.issuer):
+def not_https(issuer: str, connection: Connection) -> Iterator[tuple[str, str]]:
+    """http only where both ends are on loopback: the options at fault, each with the remedy. ``issuer`` is ours."""
+    if is_loopback(issuer):
         return
     for name in ADDRESSES:
         if getattr(connection.options, name).lower().startswith("http:"):
-            yield Fault(("options", name), "must begin with https:// (http only while the issuer is on loopback too)")
+            yield name, "must begin with https:// (http only while the issuer is on loopback too)"
 
 
 def _domains(file: File) -> Iterator[Fault]:

@@ -6,14 +6,15 @@
     take   once, however many ask at the same moment: the value, *used* with what the use led to, or None
     swap   write only if the record is still the one that was read (compare and set); never revives a dropped one
     touch  a new lifetime, if it still exists
+    count  add to a counter; answers the sum
     drop   delete
     list   the keys under an index
     scan   every key of a kind; it reads through the whole store, for an operator's commands and nothing else
 
 Values are plain JSON objects. A record that cannot be looked up raises ``errors.Unavailable``: that is never "absent".
-Keys hold hashes, never a secret; values are sealed (``store.sealing``). Lifetimes are whole seconds, at least one,
-counted by the store's own clock. What must be atomic lies within one hash tag (``group``), so that a cluster can hold
-it; indexes are repaired, not transacted.
+Keys hold hashes, never a secret; values are sealed (``store.sealing``), but for counters, which are numbers and nothing
+else. Lifetimes are whole seconds, at least one, counted by the store's own clock. What must be atomic lies within one
+hash tag (``group``), so that a cluster can hold it; indexes are repaired, not transacted.
 """
 
 from __future__ import annotations
@@ -137,6 +138,16 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Add ``step`` to a counter, which begins at nought, and let it live for ``ttl`` seconds. Answers the sum. A key
+    that counts holds no record."""
+
+    key: Key
+    ttl: int
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """Delete. Answers whether there was something."""
 
@@ -166,7 +177,7 @@ class Scanned:
     cursor: str = ""
 
 
-Op = Get | Put | Add | Take | Swap | Touch | Drop | List | Scan
+Op = Get | Put | Add | Take | Swap | Touch | Count | Drop | List | Scan
 
 
 class Store(ABC):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.store import PREFIX, Add, Drop, Get, Key, List, Op, Put, Scan, Scanned, Swap, Take, Touch
+from proxy.store import PREFIX, Add, Count, Drop, Get, Key, List, Op, Put, Scan, Scanned, Swap, Take, Touch
 from proxy.store.records import LIVE, Records
 
 Command = tuple[str | bytes | int, ...]
@@ -99,7 +99,13 @@ if redis.call('GETRANGE', KEYS[1], 0, 1) ~= ARGV[1] then return 0 end
 return redis.call('EXPIRE', KEYS[1], ARGV[2])
 """)
 
-SCRIPTS = (LINK, PUT_CAPPED, ADD, TAKE, SWAP, TOUCH)
+COUNT = Script("""
+local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return sum
+""")
+
+SCRIPTS = (LINK, PUT_CAPPED, ADD, TAKE, SWAP, TOUCH, COUNT)
 _TEXT = {script.sha: script.text for script in SCRIPTS}
 
 _LISTED = (Put, Add, Swap, Touch)
@@ -126,6 +132,7 @@ class Commands:
             Take: lambda op: TAKE((op.key.name,), LIVE, records.used(op.key, op.led_to), _ttl(op.keep)),
             Swap: self._swap,
             Touch: lambda op: TOUCH((op.key.name,), LIVE, _ttl(op.ttl)),
+            Count: lambda op: COUNT((op.key.name,), op.step, _ttl(op.ttl)),
             Drop: lambda op: ("DEL", op.key.name),
             List: lambda op: ("ZRANGE", op.index.name, 0, -1),
             Scan: lambda op: ("SCAN", op.cursor, "MATCH", f"{PREFIX}*:{op.kind}*", "COUNT", AT_ONCE),
@@ -137,6 +144,7 @@ class Commands:
             Take: lambda op, reply: records.taken(op.key, reply),
             Swap: lambda op, reply: bool(reply),
             Touch: lambda op, reply: bool(reply),
+            Count: lambda op, reply: int(reply),
             Drop: lambda op, reply: bool(reply),
             List: lambda op, reply: tuple(Key(name.decode()) for name in reply),
             Scan: _scanned,

@@ -16,6 +16,7 @@ from typing import Any
 
 from proxy.store import (
     Add,
+    Count,
     Drop,
     Get,
     Key,
@@ -64,6 +65,7 @@ class MemoryStore(Store):
             Take: self._take,
             Swap: self._swap,
             Touch: self._touch,
+            Count: self._count,
             Drop: self._drop,
             List: self._list,
             Scan: self._scan,
@@ -157,6 +159,12 @@ class MemoryStore(Store):
             return False
         entry.ends = self._ends(op.ttl)
         return True
+
+    def _count(self, op: Count) -> int:
+        entry = self._live(op.key.name)
+        found = int(entry.text) + op.step if entry is not None else op.step
+        self._entries[op.key.name] = _Entry(str(found), b"", self._ends(op.ttl))
+        return found
 
     def _drop(self, op: Drop) -> bool:
         found = self._live(op.key.name) is not None

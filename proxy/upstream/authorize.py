@@ -1,29 +1,44 @@
-"""The authorization request we send a tenant, and the answer that comes back (OpenID Connect Core 3.1.2, 3.2.2)."""
+"""The authorization request we send a tenant, and the answer that comes back (OpenID Connect Core 3.1.2, 3.2.2, 3.3.2;
+Multiple Response Types 1.0)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
-from proxy.models import Connection, Wishes
-from proxy.models.connection import FRONT
+from proxy.models import Connection, ConnectionOptions, Wishes
+from proxy.models.connection_options import FRONT
 from proxy.oidc import pkce
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.params import printable
-from proxy.oidc.urls import with_params
+from proxy.upstream.issuer import speaks_for
 from proxy.upstream.metadata import Metadata
 
-RESPONSES = ("code", "id_token", "access_token", "response")
-"""What an answer may carry; exactly the one that was asked for may be there."""
+CARRIES: Mapping[str, str] = {"code": "code", "id_token": "id_token", "token": "access_token"}
+"""Each word of a response type, and the parameter that answers it."""
+RESPONSES = (*CARRIES.values(), "response")
+"""What an answer may carry; exactly what was asked for may be there."""
 
 ERRORS = frozenset(
     ("access_denied", "account_selection_required", "consent_required", "interaction_required", "invalid_request")
-    + ("invalid_scope", "login_required", "server_error", "temporarily_unavailable", "unauthorized_client")
-    + ("unmet_authentication_requirements", "unsupported_response_type")
+    + ("invalid_request_object", "invalid_request_uri", "invalid_scope", "login_required", "server_error")
+    + ("temporarily_unavailable", "unauthorized_client", "unmet_authentication_requirements")
+    + ("unsupported_response_type",)
 )
 """Error codes we repeat (RFC 6749 4.1.2.1; Core 3.1.2.6). Any other is told as a plain server_error."""
 
 
-def build_request(
+@dataclass(frozen=True, repr=False)
+class Response:
+    """What an answer carried, each as was asked for or empty. Nothing of it is checked yet but that it is there."""
+
+    code: str = ""
+    id_token: str = ""
+    access_token: str = ""
+
+
+def build_params(
     connection: Connection,
     metadata: Metadata,
     wishes: Wishes,
@@ -32,22 +47,41 @@ def build_request(
     state: str,
     nonce: str,
     verifier: str,
-) -> str:
-    """The address to send the browser to. An empty ``verifier``: without PKCE."""
-    front = connection.options.type == FRONT
-    params = {
-        "client_id": connection.options.client_id,
-        "response_type": "id_token" if front else "code",
+) -> Mapping[str, str]:
+    """The parameters of the request. An empty ``verifier``: without PKCE; an empty ``nonce``: without one. What is ours
+    wins over ``upstream_params``, and so does a query that the tenant's address has of its own."""
+    options = connection.options
+    ours = {
+        "client_id": options.client_id,
+        "response_type": options.kind,
         "redirect_uri": redirect_uri,
         "scope": " ".join(wishes.scopes),
         "state": state,
         "nonce": nonce,
-        "response_mode": "form_post" if front else "",
+        "response_mode": _mode(options),
         "code_challenge": pkce.challenge(verifier) if verifier else "",
         "code_challenge_method": "S256" if verifier else "",
         **_wishes(wishes),
     }
-    return with_params(metadata.authorization_endpoint, {name: value for name, value in params.items() if value})
+    asked = {name: value for name, value in ours.items() if value}
+    more = options.upstream_params or wishes.passed_on
+    return {**asked, **_theirs(options, metadata, wishes, asked)} if more else asked
+
+
+def _mode(options: ConnectionOptions) -> str:
+    """``response_mode``, unless it is the response type's own (Multiple Response Types 2.1)."""
+    usual = "query" if options.kind == "code" else "fragment"
+    return "" if options.mode == usual else options.mode
+
+
+def _theirs(
+    options: ConnectionOptions, metadata: Metadata, wishes: Wishes, asked: Mapping[str, str]
+) -> Mapping[str, str]:
+    """``upstream_params``: fixed values, and what the application asked for under an alias."""
+    fixed = {name: one.value for name, one in options.upstream_params.items() if one.value}
+    query = parse_qsl(urlsplit(metadata.authorization_endpoint).query, keep_blank_values=True)
+    taken = asked.keys() | {name for name, _ in query}
+    return {name: value for name, value in {**fixed, **wishes.passed_on}.items() if name not in taken}
 
 
 def _wishes(wishes: Wishes) -> Mapping[str, str]:
@@ -63,31 +97,34 @@ def _wishes(wishes: Wishes) -> Mapping[str, str]:
     }
 
 
-def check_response(params: Mapping[str, str], method: str, connection: Connection, metadata: Metadata) -> str:
-    """The code (back channel) or the ID token (front channel). Raises ``UpstreamError`` (400).
+def check_response(params: Mapping[str, str], mode: str, connection: Connection, metadata: Metadata) -> Response:
+    """What came back by ``mode``. Raises ``UpstreamError`` (400).
 
-    The checks run in an order: who answers, whether it is an error, whether it is what was asked for.
+    The checks run in an order: how it came, who answers, whether it is an error, whether it is what was asked for.
     """
-    front = connection.options.type == FRONT
-    if method != ("POST" if front else "GET"):
+    options = connection.options
+    if mode != options.mode:
         raise _bad("the answer came in another way than it was asked for", "wrong_method")
-    _check_issuer(params, metadata, required=metadata.names_itself and not front)
+    _check_issuer(params, options, metadata)
     if params.get("error"):
         raise _tenant_error(params)
-    wanted = "id_token" if front else "code"
-    if any(params.get(name) for name in RESPONSES if name != wanted):
+    wanted = [CARRIES[word] for word in options.kind.split()]
+    if any(params.get(name) for name in RESPONSES if name not in wanted):
         raise _bad("the answer is of another kind than was asked for", "wrong_response_type")
-    if not params.get(wanted):
-        raise _bad(f"the answer holds no {wanted}", "empty_response")
-    return params[wanted]
+    for name in wanted:
+        if not params.get(name):
+            raise _bad(f"the answer holds no {name}", "empty_response")
+    if "access_token" in wanted and params.get("token_type", "").lower() != "bearer":
+        raise _bad("the answer holds a token of an unknown type", "token_type")
+    return Response(**{name: params[name] for name in wanted})
 
 
-def _check_issuer(params: Mapping[str, str], metadata: Metadata, *, required: bool) -> None:
-    """RFC 9207 2.4. An ID token from the front channel names its issuer itself, so there ``iss`` may be left out."""
+def _check_issuer(params: Mapping[str, str], options: ConnectionOptions, metadata: Metadata) -> None:
+    """RFC 9207 2.4. On the front channel an ID token names its issuer itself, so there ``iss`` may be left out."""
     iss = params.get("iss")
-    if iss is None and not required:
+    if iss is None and not (metadata.names_itself and options.type != FRONT):
         return
-    if iss != metadata.issuer:
+    if not speaks_for(iss, options, metadata.issuer):
         raise _bad("the answer comes from somebody else", "iss_mismatch")
 
 

@@ -16,25 +16,14 @@ from proxy.cell import Cell
 from proxy.models import Connection, ConnectionOptions
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.keys import KeySet, NoKeySet, parse_jwks
-from proxy.oidc.messages import HttpRequest, Send
+from proxy.oidc.messages import HttpRequest, HttpResponse, Send
 from proxy.oidc.strict_json import NotStrict, load_object
-from proxy.upstream.metadata import UNUSABLE, Incomplete, Metadata, check_metadata, configured, document_url
+from proxy.upstream.metadata import UNUSABLE, Metadata, check_metadata, configured, document_url, moves
 from proxy.upstream.patience import Patience
 
 log = logging.getLogger("isthmus.upstream")
 
 FETCH_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What ``isthmus check`` says of a connection: whether its document was found, what it lacks for the channel, and
-    one line about any other fault. ``metadata`` is set when logins can work."""
-
-    found: bool
-    missing: tuple[str, ...] = ()
-    detail: str = ""
-    metadata: Metadata | None = None
 
 
 @dataclass
@@ -93,25 +82,34 @@ class Connections:
             raise _keys_unavailable()
         return newer or keys
 
-    async def diagnose(self, connection: Connection) -> Diagnosis:
-        """Ask the tenant now, whatever is cached."""
-        try:
-            if not document_url(connection.options):
-                metadata = configured(connection)
-            else:
-                metadata = check_metadata(await self._document(connection), connection)
-        except Incomplete as error:
-            return Diagnosis(True, error.missing)
-        except UpstreamError as error:
-            described = error.description == UNUSABLE
-            return Diagnosis(described, detail=DETAILS.get(error.reason, error.reason))
-        return Diagnosis(True, metadata.gaps, metadata=metadata)
+    def believed(self, connection: Connection) -> Metadata | None:
+        """The metadata that logins use at present; None before the first login."""
+        known = self._tenants.get(connection.name)
+        return known.metadata.value if known and known.options == connection.options else None
+
+    async def ask(self, connection: Connection, url: str, *, tells_certificate: bool = False) -> HttpResponse:
+        """A document of the tenant, whatever is cached. Raises ``UpstreamError``."""
+        request = HttpRequest(
+            "GET",
+            url,
+            headers={"Accept": "application/json"},
+            seconds=FETCH_SECONDS,
+            group=connection.name,
+            tells_certificate=tells_certificate,
+        )
+        return await self.send(request)
 
     def _tenant(self, connection: Connection) -> _Tenant:
         known = self._tenants.get(connection.name)
         if known is None or known.options != connection.options:
+            self._forget()
             known = self._tenants[connection.name] = self._new_tenant(connection)
         return known
+
+    def _forget(self) -> None:
+        """Connections come and go while we run: what was removed is kept no longer."""
+        if len(self._tenants) > len(self._connections):
+            self._tenants = {name: one for name, one in self._tenants.items() if name in self._connections}
 
     def _new_tenant(self, connection: Connection) -> _Tenant:
         async def fetch() -> Metadata:
@@ -133,50 +131,43 @@ class Connections:
         return tenant.keys[url]
 
     async def _key_set(self, connection: Connection, url: str) -> KeySet:
-        try:
-            return parse_jwks(await self._json(connection, url))
-        except NoKeySet:
-            raise UpstreamError("server_error", UNUSABLE, reason="bad_jwks", status=502) from None
+        return read_keys(await self._json(connection, url))
 
     async def _document(self, connection: Connection) -> Mapping[str, Any]:
         return await self._json(connection, document_url(connection.options))
 
     async def _json(self, connection: Connection, url: str) -> Mapping[str, Any]:
         """The JSON object at ``url``. Raises ``UpstreamError``."""
-        headers = {"Accept": "application/json"}
-        response = await self.send(
-            HttpRequest("GET", url, headers=headers, seconds=FETCH_SECONDS, group=connection.name)
-        )
+        response = await self.ask(connection, url)
         if response.status != 200:
             extra = {"connection": connection.name, "status": response.status}
             log.warning("document_not_found", extra=extra)
-            raise UpstreamError("server_error", "not found", reason="not_found", status=502)
-        try:
-            return load_object(response.body)
-        except NotStrict:
-            raise UpstreamError("server_error", UNUSABLE, reason="bad_json", status=502) from None
+        return read_object(response)
 
 
-DETAILS: Mapping[str, str] = {
-    "not_found": "no discovery document there",
-    "bad_json": "what is found there is not a JSON object",
-    "metadata_issuer_mismatch": "the document names another issuer; set options.issuer if that is right",
-    "blocked": "the address may not be called (https on port 443; see allow_private)",
-    "unreachable": "nobody answers there",
-    "timeout": "no answer in time",
-    "broken": "the answer is broken",
-}
-"""A remedy for each fault that an operator can meet; any other is told by its name in the log."""
+def read_object(response: HttpResponse) -> Mapping[str, Any]:
+    """The JSON object of an answer. Raises ``UpstreamError``."""
+    if response.status != 200:
+        raise UpstreamError("server_error", "not found", reason="not_found", status=502)
+    try:
+        return load_object(response.body)
+    except NotStrict:
+        raise UpstreamError("server_error", UNUSABLE, reason="bad_json", status=502) from None
+
+
+def read_keys(document: Mapping[str, Any]) -> KeySet:
+    """The keys of a JWKS. Raises ``UpstreamError``."""
+    try:
+        return parse_jwks(document)
+    except NoKeySet:
+        raise UpstreamError("server_error", UNUSABLE, reason="bad_jwks", status=502) from None
 
 
 def _check_unmoved(connection: Connection, approved: Metadata | None, fresh: Metadata) -> None:
     if approved is None:
         return
-    moved = [name for name, origin in approved.origins.items() if fresh.origins.get(name, origin) != origin]
-    if fresh.issuer != approved.issuer:
-        moved.append("issuer")
-    if moved:
-        log.error("metadata_changed", extra={"connection": connection.name, "changed": moved})
+    if moved := moves(approved, fresh):
+        log.error("metadata_changed", extra={"connection": connection.name, "changed": list(moved)})
         raise UpstreamError("server_error", UNUSABLE, reason="metadata_changed", status=502)
 
 

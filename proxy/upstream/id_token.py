@@ -1,14 +1,14 @@
-"""Who the tenant says this is: the whole check of an ID token (OpenID Connect Core 3.1.3.7, 3.2.2.11).
+"""Who the tenant says this is: the whole check of an ID token (OpenID Connect Core 3.1.3.7, 3.2.2.11, 3.3.2.12).
 
 The signature comes first; then the rules, in the order they stand in ``RULES``. Each takes the claims, what we expect,
-and the time.
+and the time. A refreshed token has rules of its own trip's no more (``REFRESHED``; Core 12.2).
 """
 
 from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from proxy.models import Connection, Identity, Transaction
 from proxy.oidc import jose
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.keys import KeySet
+from proxy.upstream.issuer import speaks_for, subject_of, tenant_of
 
 TYPES = ("", "jwt")
 """``typ`` of an ID token: none or JWT. Never that of an access or a logout token (RFC 8725 3.11)."""
@@ -25,13 +26,17 @@ LONGEST_SUBJECT = 255
 
 @dataclass(frozen=True)
 class Expected:
-    """What an ID token of this trip must agree with. ``access_token`` is empty when none came along."""
+    """What an ID token of this trip must agree with. ``access_token`` and ``code`` are empty when none came along;
+    ``front``: it came through the browser, so what came along must be bound to it. ``issuer`` is what the tenant's
+    metadata names."""
 
     connection: Connection
     issuer: str
     trip: Transaction
     leeway: int
     access_token: str = ""
+    code: str = ""
+    front: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,23 +56,31 @@ class Facts:
         return value
 
 
-def verify_id_token(token: str, keys: KeySet, expected: Expected, now: float) -> Identity:
-    """The person. Raises ``UpstreamError``: 400 with the reason, ``stale_login`` for a login that is too old."""
+Rule = Callable[[Facts], None]
+
+
+def verify_id_token(
+    token: str, keys: KeySet, expected: Expected, now: float, rules: Sequence[Rule] | None = None
+) -> Identity:
+    """The person. ``rules`` are ``RULES`` unless others are named. Raises ``UpstreamError``: 400 with the reason,
+    ``stale_login`` for a login that is too old."""
     try:
         verified = jose.verify(token, keys, expected.connection.options.id_token_signed_response_algs, TYPES)
     except jose.JoseError as error:
         raise bad("the ID token is not signed by the login service", error.reason) from None
     facts = Facts(verified.claims, verified.alg, expected, now)
-    for rule in RULES:
+    for rule in RULES if rules is None else rules:
         rule(facts)
     return _identity(facts)
 
 
 def issuer_is_the_tenant(facts: Facts) -> None:
-    """Core 3.1.3.7 (2): byte for byte."""
-    iss = facts.claims.get("iss")
-    if not isinstance(iss, str) or iss != facts.expected.issuer:
+    """Core 3.1.3.7 (2): byte for byte; of a family of tenants one that is listed, and the one that ``tid`` names."""
+    iss, options = facts.claims.get("iss"), facts.expected.connection.options
+    if not speaks_for(iss, options, facts.expected.issuer):
         raise bad("the ID token comes from somebody else", "iss_mismatch")
+    if options.tenant_ids and facts.claims.get("tid", tenant_of(str(iss), options)) != tenant_of(str(iss), options):
+        raise bad("the ID token comes from another tenant", "tid_mismatch")
 
 
 def audience_is_us_alone(facts: Facts) -> None:
@@ -113,19 +126,39 @@ def subject_is_a_name(facts: Facts) -> None:
 
 
 def nonce_is_ours(facts: Facts) -> None:
-    """Core 3.1.3.7 (11): this token answers this trip, and no other."""
+    """Core 3.1.3.7 (11): this token answers this trip, and no other. Where no nonce was sent, one is a stranger's."""
     nonce, ours = facts.claims.get("nonce"), facts.expected.trip.nonce
-    if not isinstance(nonce, str) or not ours or not hmac.compare_digest(nonce.encode(), ours.encode()):
+    if not ours and "nonce" not in facts.claims:
+        return
+    if not isinstance(nonce, str) or not ours or not _same(nonce, ours):
         raise bad("the ID token belongs to another login", "nonce_mismatch")
 
 
 def access_token_belongs_to_it(facts: Facts) -> None:
-    """Core 3.1.3.8: ``at_hash`` is optional beside a code, but if it is there it must be right."""
-    if "at_hash" not in facts.claims or not facts.expected.access_token:
+    """Core 3.1.3.8, 3.2.2.9: ``at_hash`` must be right, and may be missing only where no browser was between."""
+    _check_hash(facts, "at_hash", facts.expected.access_token, needed=facts.expected.front)
+
+
+def code_belongs_to_it(facts: Facts) -> None:
+    """Core 3.3.2.10: the same of ``c_hash``."""
+    _check_hash(facts, "c_hash", facts.expected.code, needed=facts.expected.front)
+
+
+def state_belongs_to_it(facts: Facts) -> None:
+    """``s_hash`` (FAPI 1.0 Advanced 5.1), where a tenant has it."""
+    _check_hash(facts, "s_hash", facts.expected.trip.id, needed=False)
+
+
+def _check_hash(facts: Facts, name: str, value: str, *, needed: bool) -> None:
+    if not value or (name not in facts.claims and not needed):
         return
-    claimed, right = facts.claims["at_hash"], jose.half_hash(facts.alg, facts.expected.access_token)
-    if not isinstance(claimed, str) or not hmac.compare_digest(claimed.encode(), right.encode()):
-        raise bad("the access token belongs to another ID token", "at_hash_mismatch")
+    claimed, right = facts.claims.get(name), jose.half_hash(facts.alg, value)
+    if not isinstance(claimed, str) or not _same(claimed, right):
+        raise bad("what came along belongs to another ID token", f"{name}_mismatch")
+
+
+def _same(given: str, right: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass"))
 
 
 def login_is_new_enough(facts: Facts) -> None:
@@ -145,7 +178,16 @@ def login_is_new_enough(facts: Facts) -> None:
         raise stale("the login at the login service is too old")
 
 
-RULES: tuple[Callable[[Facts], None], ...] = (
+REFRESHED: tuple[Rule, ...] = (
+    issuer_is_the_tenant,
+    audience_is_us_alone,
+    has_not_ended,
+    was_issued_for_this_trip,
+    has_begun,
+    subject_is_a_name,
+    access_token_belongs_to_it,
+)
+RULES: tuple[Rule, ...] = (
     issuer_is_the_tenant,
     audience_is_us_alone,
     has_not_ended,
@@ -154,6 +196,8 @@ RULES: tuple[Callable[[Facts], None], ...] = (
     subject_is_a_name,
     nonce_is_ours,
     access_token_belongs_to_it,
+    code_belongs_to_it,
+    state_belongs_to_it,
     login_is_new_enough,
 )
 
@@ -162,10 +206,11 @@ def _identity(facts: Facts) -> Identity:
     sid, auth_time = facts.claims.get("sid"), None
     if facts.claims.get("auth_time") is not None:  # its age by the tenant's clock, which is not ours
         auth_time = int(facts.now - max(0, facts.number("iat") - facts.number("auth_time")))
+    connection, issuer = facts.expected.connection, str(facts.claims["iss"])
     return Identity(
-        connection=facts.expected.connection.name,
-        issuer=facts.expected.issuer,
-        subject=facts.claims["sub"],
+        connection=connection.name,
+        issuer=issuer,
+        subject=subject_of(facts.claims["sub"], issuer, connection.options),
         claims=plain_claims(facts.claims),
         sid=_short(sid),
         auth_time=auth_time,

@@ -14,16 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from proxy.models import Connection, ConnectionOptions
 from proxy.models.checks import address
-from proxy.models.connection import FRONT, NEEDS
+from proxy.models.connection_options import NEEDS, SET_BY_US
 from proxy.oidc.errors import UpstreamError
 from proxy.oidc.urls import is_loopback, origin
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")
-OURS = frozenset(
-    ("client_id", "code_challenge", "code_challenge_method", "login_hint", "max_age", "nonce", "prompt")
-    + ("redirect_uri", "response_mode", "response_type", "scope", "state")
+ENDPOINTS = (
+    *("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint"),
+    "pushed_authorization_request_endpoint",
 )
+OURS = SET_BY_US | {"acr_values", "login_hint", "max_age", "prompt", "ui_locales"}
 """Parameters of an authorization request that only we set."""
 
 
@@ -31,8 +31,9 @@ OURS = frozenset(
 class Metadata:
     """A tenant as its checked document and our configuration describe it. Endpoints it lacks are empty.
 
+    ``requires_pushed``: it takes pushed requests alone (RFC 9126 5).
     ``names_itself``: its authorization answers carry ``iss`` (RFC 9207 3). ``auth_methods`` are those its token
-    endpoint takes, empty if it does not say; ``gaps`` are needs of the channel that the document says it cannot meet.
+    endpoint takes, empty if it does not say.
     """
 
     issuer: str
@@ -41,9 +42,11 @@ class Metadata:
     token_endpoint: str = ""
     userinfo_endpoint: str = ""
     end_session_endpoint: str = ""
+    pushed_authorization_request_endpoint: str = ""
+    check_session_iframe: str = ""
+    requires_pushed: bool = False
     names_itself: bool = False
     auth_methods: tuple[str, ...] = ()
-    gaps: tuple[str, ...] = ()
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -64,6 +67,8 @@ UNUSABLE = "the login service describes itself in a way that cannot be used"
 
 def document_url(options: ConnectionOptions) -> str:
     """Where the discovery document is, from a base or full URL; empty if the configuration says everything itself."""
+    if options.oidc_metadata:
+        return ""
     if options.discovery_url:
         at = options.discovery_url
         return at if WELL_KNOWN in at else at.rstrip("/") + WELL_KNOWN
@@ -74,7 +79,12 @@ def document_url(options: ConnectionOptions) -> str:
 
 def configured(connection: Connection) -> Metadata:
     """The metadata of a connection whose configuration says everything itself. Raises ``UpstreamError``."""
-    return check_metadata({"issuer": connection.options.issuer}, connection)
+    return check_metadata(configured_document(connection.options), connection)
+
+
+def configured_document(options: ConnectionOptions) -> Mapping[str, Any]:
+    """What the configuration says in place of a document."""
+    return {"issuer": options.issuer, **(options.oidc_metadata or {})}
 
 
 def check_metadata(document: Mapping[str, Any], connection: Connection) -> Metadata:
@@ -91,16 +101,26 @@ def check_metadata(document: Mapping[str, Any], connection: Connection) -> Metad
     return Metadata(
         issuer=issuer,
         **endpoints,
+        check_session_iframe=_page(document, issuer),
+        requires_pushed=document.get("require_pushed_authorization_requests") is True,
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
-        auth_methods=_strings(document, "token_endpoint_auth_methods_supported"),
-        gaps=_gaps(document, options),
+        auth_methods=strings(document, "token_endpoint_auth_methods_supported"),
     )
+
+
+def moves(believed: Metadata, fresh: Metadata) -> tuple[str, ...]:
+    """What of a fresh document names another host than the believed one, or another issuer."""
+    names = [name for name, origin in believed.origins.items() if fresh.origins.get(name, origin) != origin]
+    return (*names, "issuer") if fresh.issuer != believed.issuer else tuple(names)
 
 
 def expected_issuers(options: ConnectionOptions) -> tuple[str, ...]:
     """The issuers the document may name: the configured one, or the base of where it is found."""
     if options.issuer:
         return (options.issuer,)
+    if options.oidc_metadata:  # the operator's own word
+        named = options.oidc_metadata.get("issuer")
+        return (named,) if isinstance(named, str) and named else ()
     base = options.discovery_url.partition(WELL_KNOWN)[0].rstrip("/")
     return (base, f"{base}/")
 
@@ -121,6 +141,14 @@ def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str:
     return url
 
 
+def _page(document: Mapping[str, Any], issuer: str) -> str:
+    """The page that watches sessions (Session Management 1.0 3.3), or empty: logins do not need it."""
+    try:
+        return _endpoint(document, "check_session_iframe", issuer)
+    except UpstreamError:
+        return ""
+
+
 def _check_query(url: str) -> None:
     """A query of the tenant's own may not hold a parameter that we set: one of the two would be believed."""
     names = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
@@ -128,19 +156,7 @@ def _check_query(url: str) -> None:
         raise UpstreamError("server_error", UNUSABLE, reason="bad_authorization_endpoint", status=502)
 
 
-def _strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of words of the document; empty if there is none."""
     listed = document.get(name)
     return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
-
-
-def _gaps(document: Mapping[str, Any], options: ConnectionOptions) -> tuple[str, ...]:
-    """What the document says about types and modes, held against the channel. What it does not say is no gap."""
-    if options.type == FRONT:
-        needed = {"response_types_supported": "id_token", "response_modes_supported": "form_post"}
-    else:
-        needed = {"response_types_supported": "code"}
-    return tuple(
-        f"{name}: {value}"
-        for name, value in needed.items()
-        if document.get(name) and value not in _strings(document, name)
-    )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus, urlencode
 
-from proxy.models import Connection, TenantTokens
+from proxy.models import TenantTokens
 from proxy.oidc.errors import UpstreamError
-from proxy.oidc.messages import HttpRequest, HttpResponse
+from proxy.oidc.messages import HttpResponse
 from proxy.oidc.strict_json import NotStrict, load_object
-from proxy.upstream.metadata import Metadata
 from proxy.upstream.patience import later
 
-EXCHANGE_SECONDS = 5.0
+BEARER, DPOP = "Bearer", "DPoP"
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,46 +31,24 @@ class Tokens:
         return TenantTokens(self.access_token, self.refresh_token, self.scope or " ".join(asked), ends)
 
 
-def build_exchange(
-    connection: Connection, metadata: Metadata, *, code: str, verifier: str, redirect_uri: str
-) -> HttpRequest:
-    """The token request, authenticated as the connection says (Core 9)."""
-    options = connection.options
-    secret = options.client_secret.get_secret_value() if options.client_secret else ""
-    method = options.token_endpoint_auth_method or default_method(metadata, has_secret=bool(secret))
+def build_exchange(*, code: str, verifier: str, redirect_uri: str) -> Mapping[str, str]:
+    """The form of the token request, but for what authenticates it."""
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    if verifier:
-        form["code_verifier"] = verifier
-    if method == "client_secret_basic":
-        headers["Authorization"] = _basic(options.client_id, secret)
-    else:
-        form["client_id"] = options.client_id
-    if method == "client_secret_post":
-        form["client_secret"] = secret
-    body = urlencode(form).encode("ascii")
-    return HttpRequest(
-        "POST", metadata.token_endpoint, headers=headers, body=body, seconds=EXCHANGE_SECONDS, group=connection.name
-    )
+    return {**form, "code_verifier": verifier} if verifier else form
 
 
-def default_method(metadata: Metadata, *, has_secret: bool) -> str:
-    """Basic where the tenant takes it (one that does not say takes it: Discovery 3), else the secret in the form."""
-    if not has_secret:
-        return "none"
-    basic = not metadata.auth_methods or "client_secret_basic" in metadata.auth_methods
-    return "client_secret_basic" if basic else "client_secret_post"
+def check_exchange(response: HttpResponse, token_type: str = BEARER) -> Tokens:
+    """The tokens (RFC 6749 5.1), the access token of exactly the type that was asked for. Raises ``UpstreamError``: 400
+    for a code that is not good, 502 for a broken answer, 503 for a tenant that is busy."""
+    found = check_answer(response, token_type)
+    id_token = found.get("id_token")
+    if not isinstance(id_token, str) or not id_token:
+        raise _broken("token_missing")
+    return tokens(found, id_token)
 
 
-def _basic(client_id: str, secret: str) -> str:
-    """Both parts form-urlencoded before they are joined (RFC 6749 2.3.1)."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
-    return f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"
-
-
-def check_exchange(response: HttpResponse) -> Tokens:
-    """The tokens (RFC 6749 5.1). Raises ``UpstreamError``: 400 for a code that is not good, 502 for a broken answer,
-    503 for a tenant that is busy."""
+def check_answer(response: HttpResponse, token_type: str = BEARER) -> Mapping[str, Any]:
+    """The answer of a token endpoint with an access token in it. Raises ``UpstreamError``."""
     if response.status in (429, 503):
         raise later()
     if response.status in (400, 401, 403):
@@ -81,12 +56,19 @@ def check_exchange(response: HttpResponse) -> Tokens:
     if response.status != 200:
         raise _broken("token_status")
     found = _object(response)
-    id_token, access_token, token_type = (found.get(name) for name in ("id_token", "access_token", "token_type"))
-    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+    access_token, kind = found.get("access_token"), found.get("token_type")
+    if not isinstance(kind, str) or kind.lower() != token_type.lower():
         raise _broken("token_type")
-    if not isinstance(id_token, str) or not isinstance(access_token, str) or not (id_token and access_token):
+    if not isinstance(access_token, str) or not access_token:
         raise _broken("token_missing")
-    return Tokens(id_token, access_token, _text(found, "refresh_token"), _text(found, "scope"), _seconds(found))
+    return found
+
+
+def tokens(found: Mapping[str, Any], id_token: str) -> Tokens:
+    """The tokens of an answer that holds an access token, or of an authorization response (Core 3.2.2.5)."""
+    return Tokens(
+        id_token, found["access_token"], _text(found, "refresh_token"), _text(found, "scope"), _seconds(found)
+    )
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:

@@ -32,6 +32,14 @@ async def one_place(request: web.Request) -> Params:
     return parameters.parse(await read_form(request)) if request.body_exists else {}
 
 
+async def form_of_anyone(request: web.Request) -> Params:
+    """The same for a program, which hears 400 of whatever is wrong. Raises ``Refused``."""
+    try:
+        return await one_place(request)
+    except Shown as error:
+        raise Refused(error.code, error.description, reason=error.reason) from None
+
+
 async def form_or_json(request: web.Request) -> Params:
     """The body of a POST by a client: a form, or a JSON object whose values are strings or null, as Auth0's SDKs send
     (RFC 6749 3.2). Raises ``Refused``."""

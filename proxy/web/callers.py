@@ -4,6 +4,7 @@
     browser  parameters read once, session, cookies, page headers   errors as a page
     client   form or JSON, the client authenticated, no-store       errors as JSON with the OAuth code
     bearer   our access token checked, and the proof of its key     errors in WWW-Authenticate
+    operator a program's token for our API, its scope, its rate     errors as JSON, as Auth0 gives them
 
 ``bodies`` reads the parameters.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -34,15 +35,16 @@ from proxy.oidc.dpop import ALGORITHMS
 from proxy.oidc.errors import ProtocolError, Refused, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
-from proxy.web import client_address, cookies, errors, logs, metrics
+from proxy.web import callers_operator, client_address, cookies, errors, logs, metrics
 from proxy.web import session as sessions
-from proxy.web.bodies import NO_TOKEN, access_token, form_or_json, json_object, one_place
+from proxy.web.bodies import NO_TOKEN, access_token, form_of_anyone, form_or_json, json_object, one_place
+from proxy.web.callers_operator import Operators
 from proxy.web.cors import ABOUT, Cors
 from proxy.web.pages import Pages, policy
 from proxy.web.throttle import Throttle
 
 compact = json.JSONEncoder(separators=(",", ":")).encode
-BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout")
+BY_POST_FROM_ANYWHERE = ("authorize", "oidc/logout", "login/initiate")
 """Endpoints that other sites may POST a browser to, and that need its session."""
 Wrapped = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
@@ -73,6 +75,7 @@ class Callers:
             Caller.BROWSER: (self._browser, self._tell_person),
             Caller.CLIENT: (self._client, self._tell_program),
             Caller.BEARER: (self._bearer, self._tell_bearer),
+            Caller.OPERATOR: (self._operator, self._tell_operator),
         }[endpoint.caller]
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -85,6 +88,8 @@ class Callers:
                 response = told(note(error))
             if endpoint.cors:
                 await self.cors.dress(endpoint.cors, request, response, self.clock())
+            if endpoint.caller is Caller.OPERATOR:
+                self.operators.dress(request, response.headers)
             return response
 
         return handle
@@ -94,9 +99,16 @@ class Callers:
         """Which pages of other sites may read the answers."""
         return Cors(self.clients.clients)
 
+    @cached_property
+    def operators(self) -> Operators:
+        """Who may use the Management API."""
+        return Operators(self.issuer, self.access_tokens, self.clients.clients)
+
     # --- anyone ---
 
     async def _anyone(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        if endpoint.form:
+            return self._respond(await endpoint.handler(self._request(request, await form_of_anyone(request))))
         params = parameters.parse(request.raw_path.partition("?")[2])
         body = await json_object(request) if request.method in ("POST", "PUT") else {}
         return self._respond(await endpoint.handler(self._request(request, params, body=body)))
@@ -193,6 +205,20 @@ class Callers:
         answer = await endpoint.handler(self._request(request, params, client=client, bearer=bearer))
         return self._respond(answer, extra)
 
+    # --- the operator of this tenant, by program ---
+
+    async def _operator(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        bearer = await self.operators.admit(endpoint, request, self.clock())
+        params, sent = callers_operator.query(request), await callers_operator.body(request)
+        items = tuple(sent) if isinstance(sent, list) else None
+        body = EMPTY if items is not None else sent
+        try:
+            answer = await endpoint.handler(self._request(request, params, bearer=bearer, body=body, items=items))
+        except ProtocolError as error:
+            error.about = {"operator": bearer.client_id, **error.about}
+            raise
+        return self._respond(answer, NO_STORE)
+
     # --- what goes in, what comes out ---
 
     def _request(
@@ -205,6 +231,7 @@ class Callers:
         bearer: Bearer | None = None,
         session: Callable[[], Awaitable[Session | None]] | None = None,
         body: Mapping[str, Any] = EMPTY,
+        items: tuple[Any, ...] | None = None,
     ) -> Request:
         return Request(
             method=request.method,
@@ -219,6 +246,7 @@ class Callers:
             session=session,
             variables=request.match_info,
             body=body,
+            items=items,
             source=client_address.of(request),
             proofs=tuple(request.headers.getall("DPoP", ())),
         )
@@ -246,7 +274,7 @@ class Callers:
             return web.Response(body=answer.jwt.encode(), status=answer.status, content_type=kind, headers=headers)
         if answer.status == 204:
             return web.Response(status=204, headers=headers)
-        return json_response(answer.json or {}, answer.status, headers)
+        return json_response({} if answer.json is None else answer.json, answer.status, headers)
 
     def _page(self, template: str, values: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
         text = self.pages.render(template, values)
@@ -286,6 +314,12 @@ class Callers:
             headers["WWW-Authenticate"] = dpop if told.code in ABOUT_THE_PROOF else f"{bearer}, {dpop}"
         return json_response(errors.as_json(told), told.status, headers)
 
+    def _tell_operator(self, told: errors.Outcome) -> web.Response:
+        headers = {**NO_STORE, **told.headers}
+        if told.status == 401:
+            headers["WWW-Authenticate"] = self._challenge("Bearer", told)
+        return json_response(callers_operator.as_auth0(told), told.status, headers)
+
     def _challenge(self, scheme: str, told: errors.Outcome) -> str:
         """One scheme, and what was wrong; without any token nothing was (RFC 6750 3.1)."""
         named = f', error="{told.code}", error_description="{told.description}"' if told.code != NO_TOKEN else ""
@@ -304,6 +338,6 @@ def note(error: Exception) -> errors.Outcome:
     return told
 
 
-def json_response(body: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> web.Response:
+def json_response(body: Mapping[str, Any] | Sequence[Any], status: int, headers: Mapping[str, str]) -> web.Response:
     """JSON as compact as it can be."""
     return web.Response(body=compact(body).encode(), status=status, content_type="application/json", headers=headers)

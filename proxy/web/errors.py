@@ -17,7 +17,8 @@ from proxy.plugins import PluginFailed
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an error is told: status, OAuth code, a line for programs, title and text for people, reason for the log."""
+    """How an error is told: status, OAuth code, a line for programs, title and text for people, reason for the log.
+    ``whole`` is that line with all its characters, for JSON that is not OAuth's."""
 
     status: int
     code: str
@@ -28,8 +29,10 @@ class Outcome:
     headers: Mapping[str, str]
     detail: str = ""
     again: str = ""
+    whole: str = ""
 
 
+LONGEST = 2000
 TENANT_TEXTS: Mapping[int, tuple[str, str]] = {
     400: ("The login did not work", "The answer of your login service could not be accepted."),
     502: ("The login service gave a broken answer", "Your login service answered in a way that cannot be used."),
@@ -48,7 +51,8 @@ def outcome(error: BaseException) -> Outcome:
     if isinstance(error, ProtocolError):
         title = "That is not possible" if error.status == 403 else "This request cannot be answered"
         text = printable(error.description)
-        return Outcome(error.status, error.code, text, title, sentence(text), error.reason, error.headers)
+        whole = error.description[:LONGEST]
+        return Outcome(error.status, error.code, text, title, sentence(text), error.reason, error.headers, whole=whole)
     if isinstance(error, Unavailable):
         return unavailable(error.retry_after, error.reason, error.undone)
     if isinstance(error, TimeoutError):

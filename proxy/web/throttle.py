@@ -26,6 +26,10 @@ class Throttle:
         level, since = self._buckets.get(key, (0.0, now))
         return max(0.0, level - (now - since) / self._seconds)
 
+    def left(self, key: tuple[str, ...], now: float) -> int:
+        """How many more the bucket of ``key`` has room for."""
+        return int(self._burst - self._level(key, now))
+
     def check(self, key: tuple[str, ...], now: float) -> None:
         """Raises ``Refused`` (429) while the bucket of ``key`` is full. ``now`` is in seconds of any clock."""
         if self._level(key, now) + 1 > self._burst:

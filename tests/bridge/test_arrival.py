@@ -11,6 +11,7 @@ import pytest
 from proxy.bridge import transaction as trips
 from proxy.bridge.arrival import Arrival
 from proxy.bridge.logout import Logout
+from proxy.bridge.profile import Profiles
 from proxy.bridge.session import Sessions
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.clients import Clients
@@ -42,16 +43,21 @@ class Tenant:
 
     says: Identity | Exception = Identity("corp", "https://idp.example", "ada", {"name": "Ada"}, sid="up-1")
 
-    async def finish(self, *args: object, **kwargs: object) -> Identity:
+    modes: list[str] = field(default_factory=list)
+
+    async def finish(self, *args: object, mode: str, now: float) -> Identity:
+        self.modes.append(mode)
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
 
 
-class Profiles:
+class AsTheyAre:
     """Stands for the plugins: the claims as they are."""
 
-    async def map_profile(self, connection: Connection, client: Client, claims: Mapping[str, Any]) -> Mapped:
+    async def map_profile(
+        self, connection: Connection, client: Client, claims: Mapping[str, Any], mapped: Mapping[str, Any] | None = None
+    ) -> Mapped:
         return Mapped(claims, dict.fromkeys(claims, "isthmus"))
 
 
@@ -75,12 +81,13 @@ class World:
             self.store,
             self.sessions,
             self.tenant,  # type: ignore[arg-type]  # a stand-in with the one method that is asked
-            Profiles(),  # type: ignore[arg-type]  # likewise
+            Profiles(AsTheyAre(), str),  # type: ignore[arg-type]  # likewise
             self.connections,
             Clients(self.clients, self.store),
             Downstream(),  # type: ignore[arg-type]  # likewise
             watched=False,
             logout=Logout(self.store, Clients(self.clients, self.store), Doors(tuple), lambda: None),
+            recheck=rechecked,
         )
 
     async def trip(self, **changes: Any) -> Transaction:
@@ -99,6 +106,11 @@ class World:
         session = await self.sessions.load(answer.sign_in.cookie, now)
         assert session is not None
         return session
+
+
+async def rechecked(request: Request, trip: Transaction) -> Answer:
+    """Stands for what hears of trips without a client."""
+    return Answer(page="rechecked.html", values={"trip": trip.id})
 
 
 class Downstream:
@@ -249,11 +261,49 @@ async def test_ft_34_while_the_keys_cannot_be_had_a_reload_may_succeed() -> None
     """FT-34: the front channel's transaction is kept; once the keys are back the same answer logs in."""
     down = UpstreamError("temporarily_unavailable", "keys", reason="keys_unavailable", status=503)
     world = World(tenant=Tenant(down))
+    posted = {"method": "POST", "params": {"state": STATE, "id_token": "t"}}
     await world.trip()
     with pytest.raises(UpstreamError):
-        await world.arrive(method="POST")
+        await world.arrive(**posted)
     world.tenant.says = Identity("corp", "https://idp.example", "ada", {})
-    assert (await world.arrive(method="POST")).sign_in is not None
+    assert (await world.arrive(**posted)).sign_in is not None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_cb_19_a_code_is_never_sent_again(method: str) -> None:
+    """CB-19, FT-34: an answer with a code was used, however it came; a reload begins nothing."""
+    down = UpstreamError("temporarily_unavailable", "keys", reason="keys_unavailable", status=503)
+    world = World(tenant=Tenant(down))
+    await world.trip()
+    with pytest.raises(UpstreamError):
+        await world.arrive(method=method)
+    with pytest.raises(Shown) as refused:
+        await world.arrive(method=method)
+    assert refused.value.reason == "state_reuse"
+
+
+async def test_cb_07_a_fragment_is_read_by_a_page_of_ours() -> None:
+    """CB-07: where a connection's answers come so, a browser with a trip under way gets the page; what it posts is told
+    from a form of the tenant's. Nothing else without parameters does (CB-01)."""
+    world = World(connections={"corp": connection("corp", response_mode="fragment")})
+    await world.trip()
+    answer = await world.arrive(params={})
+    assert (answer.page, answer.sign_in) == ("fragment.html", None)
+    for changes in ({"browsers": ()}, {"method": "POST"}):
+        with pytest.raises(Shown) as refused:
+            await world.arrive(params={}, **changes)
+        assert refused.value.reason == "no_transaction"
+    mark = {str(answer.values["mark"]): str(answer.values["proof"])}
+    await world.arrive(method="POST", params={"state": STATE, "id_token": "t", **mark})
+    assert world.tenant.modes == ["fragment"]
+
+
+async def test_claims_of_userinfo_stand_below_those_of_the_id_token() -> None:
+    """What both say is as the ID token says it."""
+    told = {"sub": "ada", "name": "Not Ada", "email": "ada@corp.example"}
+    world = World(tenant=Tenant(Identity("corp", "https://idp.example", "ada", {"name": "Ada"}, userinfo=told)))
+    profile = (await world.login()).profile
+    assert (profile["name"], profile["email"]) == ("Ada", "ada@corp.example")
 
 
 async def test_a_failed_trip_says_whom_it_was_about_and_where_to_start_again() -> None:
@@ -335,3 +385,64 @@ async def test_az_17_a_login_of_unknown_age_says_so() -> None:
     """AZ-17: a tenant that names no time gets its person in, with a session that no ``max_age`` is measured by."""
     session = await World().login()
     assert (session.auth_time, session.dated) == (int(NOW), False)
+
+
+def expiring(said: object) -> Identity:
+    """Ada, with what the tenant says of the end of her session."""
+    return Identity("corp", "https://idp.example", "ada", {"name": "Ada", "session_expiry": said})
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(NOW + 60, 60), (int(NOW) + 60.9, 60), (NOW + 1, 1), (NOW + 99_999, 10_000), (None, 10_000)]
+)
+async def test_the_tenant_may_end_the_session_sooner(said: object, seconds: int) -> None:
+    """IPSIE ``session_expiry``: the earliest of the claim and our own limit ends session and cookie."""
+    world = World(connections={"corp": connection("corp", id_token_session_expiry_supported=True)})
+    world.tenant.says = expiring(said)
+    await world.trip()
+    answer = await world.arrive()
+    assert answer.sign_in is not None and answer.sign_in.seconds == seconds
+    assert (session := await world.sessions.load(answer.sign_in.cookie, NOW)) is not None
+    assert session.expires_at == NOW + seconds
+    assert await world.sessions.load(answer.sign_in.cookie, NOW + seconds) is None
+
+
+@pytest.mark.parametrize("said", [NOW, NOW - 1, 0, -1, NOW * 1e9 * -1])
+async def test_a_session_that_the_tenant_ended_already_does_not_begin(said: object) -> None:
+    """IPSIE ``session_expiry``: a past end is a refusal, and nothing is left."""
+    world = World(connections={"corp": connection("corp", id_token_session_expiry_supported=True)})
+    world.tenant.says = expiring(said)
+    await world.trip()
+    with pytest.raises(UpstreamError) as refused:
+        await world.arrive()
+    assert refused.value.reason == "session_expired"
+    left = [each for kind in ("session", "user", "code") async for each in world.store.scan(kind)]
+    assert left == []
+
+
+@pytest.mark.parametrize("said", ["soon", str(int(NOW) + 60), True, [], {}])
+async def test_an_end_that_is_no_time_is_refused(said: object) -> None:
+    """A JSON number or nothing: an end that cannot be read is not taken for none."""
+    world = World(connections={"corp": connection("corp", id_token_session_expiry_supported=True)})
+    world.tenant.says = expiring(said)
+    await world.trip()
+    with pytest.raises(UpstreamError) as refused:
+        await world.arrive()
+    assert refused.value.reason == "bad_session_expiry"
+
+
+@pytest.mark.parametrize("said", [NOW - 1, NOW + 60, "soon"])
+async def test_the_claim_is_heeded_only_where_the_connection_says_so(said: object) -> None:
+    """``id_token_session_expiry_supported`` is false by default: the claim means nothing."""
+    world = World()
+    world.tenant.says = expiring(said)
+    assert (await world.login()).expires_at == NOW + 10_000
+
+
+async def test_a_trip_that_no_client_began_is_no_login() -> None:
+    """Its answer goes to whoever asked the tenant; no session, no code."""
+    world = World()
+    await world.trip(client_id="")
+    answer = await world.arrive()
+    assert answer.page == "rechecked.html" and answer.sign_in is None
+    assert [each async for each in world.store.scan("session")] == []

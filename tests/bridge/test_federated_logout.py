@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
-from proxy.bridge.federated_logout import FederatedLogout
+from proxy.bridge.federated_logout import FederatedLogout, watched_last
 from proxy.features import Request
 from proxy.models import Connection
 from proxy.oidc.errors import Unavailable, UpstreamError
@@ -24,9 +24,11 @@ class Tenant:
     """Stands for the other shore."""
 
     says: str | Exception = "https://idp.example/bye"
+    heard: dict[str, str] = field(default_factory=dict)
 
-    async def end_session_url(self, connection: Connection, back: str, now: float) -> str:
+    async def end_session_url(self, connection: Connection, *, back: str, hint: str, state: str, now: float) -> str:
         assert back == "https://sso.example/login/logged-out"
+        self.heard = {"hint": hint, "state": state}
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
@@ -39,6 +41,31 @@ def feature(tenant: Tenant, store: Store, **connections: Connection) -> Federate
 
 def request(*browsers: str, **params: str) -> Request:
     return Request("GET", "/login/logged-out", params, {}, NOW, browsers=browsers)
+
+
+async def test_the_tenant_gets_the_id_token_and_a_state_of_its_own() -> None:
+    """RP-Initiated Logout 2: the hint that was kept with the session; a state nobody can guess, each time another."""
+    tenant, store = Tenant(), MemoryStore()
+    session = a_session(id_token="a.b.c", session_state="hash.salt")
+    states = set()
+    for _ in range(2):
+        away = await feature(tenant, store).depart(session, HOME, request(MINE))
+        assert away is not None and tenant.heard["hint"] == "a.b.c" and len(tenant.heard["state"]) == 22
+        states.add(tenant.heard["state"])
+    assert len(states) == 2
+    noted = await store.get(watched_last(MINE))
+    assert noted is not None and noted.value == {"connection": "corp", "session_state": "hash.salt"}
+
+
+@pytest.mark.parametrize(("state", "told"), [("as sent", "as sent"), ("whatever", "another"), ("", "none")])
+async def test_whatever_state_comes_back_is_noted_and_decides_nothing(state: str, told: str) -> None:
+    """oidcc-client-test-rp-init-logout-other-state, -no-state: the person goes on; the log says what came."""
+    tenant, store = Tenant(), MemoryStore()
+    await feature(tenant, store).depart(a_session(), HOME, request(MINE))
+    sent = tenant.heard["state"] if state == "as sent" else state
+    answer = await feature(tenant, store).arrive(request(MINE, **({"state": sent} if sent else {})))
+    assert (answer.redirect, answer.about) == (HOME, {"state": told})
+    assert await store.get(watched_last(MINE)) is None
 
 
 @pytest.mark.parametrize("params", [{}, {"state": "whatever"}])

@@ -13,9 +13,17 @@ import pytest
 from aiohttp import web
 
 from proxy.lab.listen import listen, port_of, serving
+from proxy.upstream import visit
 from tests.cli.conftest import Run, configure
+from tests.kit.tenant import signer
 
 PATH = "/.well-known/openid-configuration"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not there is told of at once."""
+    monkeypatch.setattr(visit, "FLOOR_SECONDS", 0.0)
 
 
 @asynccontextmanager
@@ -37,6 +45,11 @@ async def tenant(*lacks: str, body: str | None = None, **more: Any) -> AsyncIter
         return web.Response(text=text if body is None else body, content_type="application/json")
 
     app = web.Application()
+
+    async def keys(request: web.Request) -> web.Response:
+        return web.json_response({"keys": [dict(signer("one").public_jwk)]})
+
+    app.router.add_get("/jwks", keys)
     app.router.add_get(PATH, document)
     async with serving(app, sock):
         yield base
@@ -81,19 +94,26 @@ async def test_a_red_mark_for_what_is_not_found(run: Run, tmp_path: Path) -> Non
     async with tenant() as base:
         said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, f"{base}elsewhere/"))
     assert said.status == 1
-    assert said.out.startswith("✗ not found  corp (front channel): no discovery document there")
+    assert said.out.startswith(
+        "✗ not found  corp (front channel): no discovery document could be had (the address answers, but not with"
+    )
     said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
-    assert said.out.startswith("✗ not found  corp (front channel): nobody answers there")
+    assert said.out.startswith("✗ not found  corp (front channel): no discovery document could be had (nobody")
 
 
 async def test_what_is_found_and_unusable_is_told_apart(run: Run, tmp_path: Path) -> None:
-    """A document that is no JSON, or another tenant's."""
+    """Another tenant's document, or one without keys; a page that is no JSON is no document."""
     async with tenant(body="<html>") as base:
         said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
-    assert said.out.startswith("✗ found, but unusable  corp")
+        assert said.out.startswith("✗ not found  corp")
+        assert "what is found there is not a JSON object" in said.out
+    async with tenant(jwks_uri="http://127.0.0.1:9/jwks") as base:
+        said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
+        assert said.out.startswith("✗ found, but unusable  corp (front channel): the keys could not be had")
     async with tenant(issuer="https://other.example/") as base:
         said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
-    assert "another issuer" in said.out
+    assert said.out.startswith("✗ found, but unusable  corp")
+    assert "another issuer (https://other.example/); set options.issuer if that is right" in said.out
 
 
 async def test_all_of_it_as_json(run: Run, tmp_path: Path) -> None:
@@ -103,7 +123,8 @@ async def test_all_of_it_as_json(run: Run, tmp_path: Path) -> None:
     found = json.loads(said.out)
     assert (said.status, found["ok"]) == (1, False)
     (corp,) = found["connections"]
-    assert (corp["name"], corp["found"], corp["missing"]) == ("corp", True, ["token_endpoint"])
+    assert (corp["name"], corp["status"], corp["missing"]) == ("corp", "incomplete", ["token_endpoint"])
+    assert "set options.token_endpoint" in corp["findings"][0]["remedy"]
     assert found["plugins"][0]["name"] == "isthmus"
 
 
@@ -118,7 +139,7 @@ async def test_scopes_that_may_be_answered_at_userinfo_only_are_told(run: Run, t
             file = configure(tmp_path, base, channel, more=f'scope = "{scope}"')
             said = await asyncio.to_thread(run, "check", "--config", file)
             assert said.status == 0
-            assert ("! warning  connections[corp].options.scope: email may be answered at userinfo" in said.out) is told
+            assert ("! warning  corp (back channel): email may be answered at userinfo" in said.out) is told
 
 
 @pytest.mark.parametrize(
@@ -147,7 +168,7 @@ client_secret = "$ISTHMUS_CORP"
         more = f"own_callback = {str(own).lower()}"
         file = configure(tmp_path, base, "back_channel", more=more, tail=other.format(base=base, channel=channel))
         said = await asyncio.to_thread(run, "check", "--config", file)
-    assert ("connections[corp].options.own_callback" in said.out and "mix-up" in said.out) is told
+    assert ("corp (back channel): the tenant does not name itself" in said.out and "own_callback" in said.out) is told
 
 
 async def test_warnings_of_the_settings_are_shown(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.downstream.authorization_code import Code, code_key, login_of
 from proxy.downstream.authorize import AuthorizeRequest
-from proxy.downstream.grant import REMEMBERED, grants_of_session, session_key
+from proxy.downstream.grant import REMEMBERED, blocked_key, grants_of_session, session_key
 from proxy.downstream.subjects import Subjects
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Add, Get, Op, Put, Take
@@ -211,6 +211,16 @@ async def test_rp_21_tk_17_a_code_of_a_disabled_connection_buys_nothing(
     assert await world.store.list(grants_of_session(a_session().sid)) == ()
     world.connections["corp"] = CORP
     assert await refused(world.redeem(code)) == "code_reuse"
+
+
+async def test_rp_21_a_code_of_a_blocked_person_buys_nothing(world: World) -> None:
+    """RP-21: blocked between login and redemption, with the session still there: no tokens, no grant."""
+    code = await world.new_code(scope="openid offline_access")
+    await world.store.put(blocked_key("oidc|corp|ada"), {"since": 1}, 60)
+    with pytest.raises(Refused, match="user is blocked"):
+        await world.redeem(code)
+    grants = await world.store.list(grants_of_session(a_session().sid))
+    assert [await world.store.get(grant) for grant in grants] == [None]
 
 
 async def test_a_code_may_be_posted(world: World) -> None:

@@ -13,6 +13,7 @@ from proxy.downstream.grant import (
     Refresh,
     grant_key,
     grants_of_session,
+    grants_of_user,
     lifetime,
     listed_under,
     new_id,
@@ -110,8 +111,8 @@ def test_a_grant_survives_being_stored() -> None:
 
 
 def test_only_offline_grants_are_listed() -> None:
-    """A grant that ends with its session needs no index: its tokens ask for the session."""
-    assert listed_under(a_grant()) == (grants_of_session("s" * 22),)
+    """By session and by person. A grant that ends with its session needs no index: its tokens ask for the session."""
+    assert listed_under(a_grant()) == (grants_of_session("s" * 22), grants_of_user(a_grant().user_id))
     assert listed_under(a_grant(offline=False)) == ()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.downstream.client_auth import ClientAuthenticator, Presented
 from proxy.downstream.client_keys import ClientKeys
-from proxy.downstream.grant import Grant, Lifetimes, grant_key, grants_of_session
+from proxy.downstream.grant import Grant, Lifetimes, blocked_key, grant_key, grants_of_session
 from proxy.downstream.refresh_token import narrowed
 from proxy.downstream.registered import Registry
 from proxy.oidc.errors import Refused, Unavailable
@@ -159,6 +159,17 @@ async def test_tk_17_the_connection_is_asked_again(world: World, change: str) ->
     assert await refused(world.refresh(one["refresh_token"])) == "connection_disabled"
     world.connections["corp"] = CORP
     assert "access_token" in await world.refresh(one["refresh_token"])
+
+
+async def test_rp_21_a_blocked_person_does_not_stay_in_by_refreshing(world: World) -> None:
+    """RP-21: asked again at each refresh; the family ends, and is not good again after the block."""
+    one = await first(world)
+    await world.store.put(blocked_key("oidc|corp|ada"), {"since": 1}, 60)
+    with pytest.raises(Refused, match="user is blocked") as caught:
+        await world.refresh(one["refresh_token"])
+    assert caught.value.code == "invalid_grant"
+    await world.store.drop(blocked_key("oidc|corp|ada"))
+    assert await refused(world.refresh(one["refresh_token"])) == "unknown_refresh_token"
 
 
 async def test_tk_17_an_offline_grant_outlives_the_session(world: World) -> None:

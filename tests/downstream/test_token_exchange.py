@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.downstream.consents import Consents
-from proxy.downstream.grant import revoke
-from proxy.downstream.token_exchange import ACCESS_TOKEN, OF_THE_TENANT, REFRESH_TOKEN, TokenExchange
+from proxy.downstream.grant import Grant, revoke
+from proxy.downstream.token_exchange import ACCESS_TOKEN, OF_THE_TENANT, REFRESH_TOKEN, TokenExchange, log_in_again
 from proxy.models import Client, Connection, TenantTokens
 from proxy.models.client import FEDERATED_TOKEN, TOKEN_EXCHANGE
 from proxy.oidc.errors import Refused, Unavailable
@@ -41,8 +41,12 @@ class Kept:
 
     tokens: dict[tuple[str, str], TenantTokens] = field(default_factory=dict)
 
-    async def find(self, user_id: str, connection: str) -> TenantTokens | None:
-        return self.tokens.get((user_id, connection))
+    says: Refused | None = None
+
+    async def find(self, grant: Grant, now: float) -> TenantTokens | None:
+        if self.says is not None:
+            raise self.says
+        return self.tokens.get((grant.user_id, grant.connection))
 
 
 @dataclass
@@ -216,7 +220,7 @@ async def test_without_a_good_token_the_person_must_log_in_again(case: Exchangin
     """invalid_grant, and the description says what helps."""
     token = (await case.world.tokens())["access_token"]
     if what == "expired":
-        case.world.clock.now = float(GIVEN.expires_at or 0)
+        case.kept.says = log_in_again("tenant_token_expired")
     else:
         case.kept.tokens.clear()
     with pytest.raises(Refused, match="must log in again") as caught:

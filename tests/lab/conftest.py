@@ -13,7 +13,7 @@ from proxy.lab.browser import Browser
 from proxy.lab.listen import listen, port_of, serving
 from proxy.lab.rooms import LabClient
 from proxy.lab.tenant import Tenant
-from tests.journeys.conftest import tenant_key
+from tests.kit.lab_keys import lab_key
 
 SECRET = "a secret of the lab's application"
 
@@ -35,7 +35,7 @@ async def lab() -> AsyncIterator[Lab]:
     base = f"http://127.0.0.1:{port_of(here)}/"
     client = LabClient("app", (f"{base}callback",), SECRET, (base,))
     public = LabClient("public", (f"{base}callback",))
-    tenant = Tenant(f"http://localhost:{port_of(there)}/", [client, public], key=tenant_key())
+    tenant = Tenant(f"http://localhost:{port_of(there)}/", [client, public], key=lab_key())
     app = LabApp(base, tenant.issuer, "app", SECRET)
     async with serving(tenant.app, there), serving(app.app, here), Browser() as browser:
         made = Lab(tenant, app, browser, time.time())

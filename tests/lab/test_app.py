@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from proxy.lab.browser import Browser
+from proxy.lab.fault import Fault, mangled
 from tests.lab.conftest import Lab
 
 
@@ -44,8 +45,6 @@ async def test_what_the_provider_refuses_is_told(lab: Lab) -> None:
 async def test_a_token_of_another_key_is_refused(lab: Lab) -> None:
     """An ID token whose key the provider does not publish does not log anybody in."""
     tab = await lab.browser.open(f"{lab.app.base}login?{urlencode({'login_hint': 'x'})}")
-    lab.tenant.kid = "published"
-    sign = lab.tenant._sign
-    lab.tenant._sign = lambda claims: sign(claims)[:-8] + "AAAAAAAA"  # type: ignore[method-assign]
+    lab.tenant.fault = Fault("x", "signs badly", "refused", seal=mangled)
     await tab.click("Mira")
     assert tab.page.status == 400 and "the ID token is not good" in tab.page.text

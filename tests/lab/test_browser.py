@@ -40,6 +40,14 @@ class Site:
             return web.Response(status=303, headers={"Location": f"{self.here}/hear?after"})
         return web.Response(text="heard")
 
+    async def frames(self, request: web.Request) -> web.Response:
+        html = f'<iframe src="{self.there}/hear?framed"></iframe>'
+        headers = {"Content-Security-Policy": self.policy} if self.policy else {}
+        return web.Response(text=html, content_type="text/html", headers=headers)
+
+    async def away(self, request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"{self.here}/form#told=by+fragment"})
+
     async def loop(self, request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "/loop"})
 
@@ -51,7 +59,7 @@ async def place() -> AsyncIterator[Site]:
     made = Site(port_of(sock))
     app = web.Application()
     app.add_routes([web.get("/set", made.set), web.get("/form", made.form), web.get("/loop", made.loop)])
-    app.add_routes([web.route("*", "/hear", made.hear)])
+    app.add_routes([web.route("*", "/hear", made.hear), web.get("/frames", made.frames), web.get("/away", made.away)])
     async with serving(app, sock):
         yield made
 
@@ -112,3 +120,32 @@ async def test_a_navigation_can_be_stopped_and_resumed(place: Site) -> None:
         assert tab.pending is not None and tab.pending.body == "a=b"
         assert place.heard == []
         assert (await tab.resume()).text == "heard"
+
+
+async def test_a_page_posts_its_fragment_on(place: Site) -> None:
+    """What came behind ``#`` is sent by the page's script alone, as fields of its form."""
+    place.script = "fill(location.hash); document.forms[0].submit()"
+    async with Browser() as browser:
+        await browser.open(f"{place.there}/away")
+    sent = await place.heard[0].text()
+    assert sent == "a=b&told=by+fragment" and "fragment" not in place.heard[0].path_qs
+
+
+async def test_a_frame_of_another_site_gets_no_lax_cookie(place: Site) -> None:
+    """A frame is loaded with the None cookie alone, and says that it is one."""
+    async with Browser() as browser:
+        await browser.open(f"{place.there}/set")
+        tab = await browser.open(f"{place.here}/frames")
+        (inner,) = await tab.frames()
+    assert (inner.text, place.heard[0].headers["Cookie"]) == ("heard", "__Host-none=1")
+    assert place.heard[0].headers["Sec-Fetch-Dest"] == "iframe"
+
+
+async def test_a_policy_may_forbid_a_frame(place: Site) -> None:
+    """A page frames nobody whom its policy does not name."""
+    place.policy = "frame-src 'self'"
+    async with Browser() as browser:
+        tab = await browser.open(f"{place.here}/frames")
+        with pytest.raises(Stuck, match="frame-src"):
+            await tab.frames()
+    assert not place.heard

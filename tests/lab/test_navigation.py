@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.lab.navigation import Navigation, Page, Stuck, filled, headers_of, obey_form_action, redirected
+from proxy.lab.navigation import Navigation, Page, Stuck, filled, headers_of, obey_form_action, obey_framing, redirected
 from proxy.lab.page import Reader
 
 A, B, A2 = "http://127.0.0.1:1/", "http://localhost:1/", "http://127.0.0.1:2/"
@@ -54,3 +54,33 @@ def test_form_action_binds_redirects_too() -> None:
     obey_form_action(navigation)
     with pytest.raises(Stuck):
         obey_form_action(redirected(navigation, 303, B))
+
+
+def test_a_fragment_goes_along_redirects() -> None:
+    """RFC 9110 10.2.2: it stays unless the next address has one of its own, and no server sees it."""
+    first = redirected(Navigation("GET", A), 302, f"{B}x#one")
+    assert (first.url, first.fragment) == (f"{B}x", "one")
+    assert redirected(first, 302, "/y").fragment == "one"
+    assert redirected(first, 302, "/y#two").fragment == "two"
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "good"),
+    [
+        ("", "", True),
+        ("frame-src http://b.example:2", "frame-ancestors http://a.example:1", True),
+        ("frame-src 'none'", "", False),
+        ("default-src 'none'", "", False),
+        ("", "frame-ancestors 'none'", False),
+        ("", "frame-ancestors 'self'", False),
+    ],
+)
+def test_both_pages_must_agree_to_a_frame(outer: str, inner: str, good: bool) -> None:
+    """The page says whom it frames, the other by whom it lets itself be framed."""
+    parent = Page("http://a.example:1/", 200, {"Content-Security-Policy": outer}, "", Reader(A))
+    framed = Page("http://b.example:2/", 200, {"Content-Security-Policy": inner}, "", Reader(B))
+    if good:
+        obey_framing(parent, framed.url, framed)
+    else:
+        with pytest.raises(Stuck):
+            obey_framing(parent, framed.url, framed)

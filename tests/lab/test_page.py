@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from proxy.lab.page import Reader, directive, may_submit_to, submits_itself
+from proxy.lab.page import Reader, directive, may_submit_to, reads_fragment, submits_itself
 
 SEND = "document.forms[0].submit()"
 HASH = "'sha256-" + base64.b64encode(hashlib.sha256(SEND.encode()).digest()).decode() + "'"
@@ -82,3 +82,16 @@ def test_a_page_sends_itself_if_its_policy_lets_it(page: str, policy: str, sends
 def test_form_action_says_where_a_form_may_lead(policy: str, target: str, may: bool) -> None:
     """default-src does not cover it; 'self' is the page's own origin."""
     assert may_submit_to(directive(policy, "form-action"), "https://a.example", target) is may
+
+
+@pytest.mark.parametrize(("policy", "reads"), [("", True), ("script-src 'none'", False)])
+def test_a_script_that_may_run_reads_the_fragment(policy: str, reads: bool) -> None:
+    """The page's own script takes what stands behind ``#``, unless its policy forbids the script."""
+    page = read(f"{FORM}</form><script>use(location.hash); HTMLFormElement.prototype.submit.call(f)</script>")
+    assert reads_fragment(page, policy) is submits_itself(page, policy) is reads
+    assert not reads_fragment(read(f"{FORM}</form><script>{SEND}</script>"), "")
+
+
+def test_frames_are_found() -> None:
+    """Frames by their absolute address; one without an address is none."""
+    assert read("<iframe src='/x?y=1'></iframe><iframe></iframe>").frames == ["https://a.example/x?y=1"]

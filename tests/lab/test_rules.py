@@ -7,6 +7,7 @@ import pytest
 from proxy.lab import rules
 from proxy.lab.people import PEOPLE
 from proxy.lab.rooms import Grant, LabClient, Login
+from proxy.oidc.errors import Refused
 
 CLIENT = LabClient("rp", ("https://rp.example/cb",), "secret")
 LOGIN = Login(PEOPLE[0], at=1000, sid="s1")
@@ -48,9 +49,21 @@ def test_an_id_token_says_what_core_2_wants() -> None:
     assert not {"nonce", "at_hash", "email"} & set(plain)
 
 
-def test_the_metadata_names_what_is_there() -> None:
-    """Both channels of Isthmus find what they need, and nothing is promised that the rules refuse."""
-    said = rules.metadata("https://op.example/", ["name"], ["profile"])
-    assert set(said["response_types_supported"]) == set(rules.RESPONSE_TYPES)
-    assert "form_post" in said["response_modes_supported"] and said["code_challenge_methods_supported"] == ["S256"]
-    assert not any(said[f"{name}_parameter_supported"] for name in ("request", "request_uri", "claims"))
+@pytest.mark.parametrize("kind", rules.RESPONSE_TYPES)
+def test_every_response_type_is_known_in_any_order(kind: str) -> None:
+    """A response type is a set of words; only a plain code comes back in the query by itself, nothing else ever."""
+    turned = " ".join(reversed(kind.split()))
+    found = asked(response_type=turned, nonce="n")
+    assert found.parts == set(kind.split())
+    assert found.response_mode == ("query" if kind == "code" else "fragment")
+    if kind != "code":
+        with pytest.raises(Refused):
+            asked(response_type=kind, nonce="n", response_mode="query")
+
+
+def test_the_id_token_names_what_comes_beside_it() -> None:
+    """``at_hash`` and ``c_hash`` are there when token and code are (Core 3.3.2.11)."""
+    grant = Grant(CLIENT, LOGIN, ("openid",), expires=2000)
+    beside = rules.id_token("https://op.example/", grant, 1000, "token", "code")
+    assert {"at_hash", "c_hash"} <= set(beside) and beside["at_hash"] != beside["c_hash"]
+    assert not {"at_hash", "c_hash", "nonce"} & set(rules.id_token("https://op.example/", grant, 1000))

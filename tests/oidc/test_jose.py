@@ -508,3 +508,12 @@ def test_any_signed_header_and_payload_ends_as_claims_or_as_a_jose_error(
         assert isinstance(verified.claims, dict)
     except jose.JoseError:
         pass
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
+def test_a_signer_proves_that_it_holds_its_key(alg: str) -> None:
+    """RFC 9449 4.2: the public key stands in the header, bare, and verifies the token."""
+    key = signer(f"proves-{alg}", alg)
+    verified, jkt = jose.verify_with_jwk(key.prove({"a": 1}, typ="dpop+jwt"), (alg,), ("dpop+jwt",))
+    assert (verified.claims, set(verified.header)) == ({"a": 1}, {"alg", "jwk", "typ"})
+    assert jkt == thumbprint(key.public_jwk) and not {"kid", "use", "alg"} & verified.header["jwk"].keys()

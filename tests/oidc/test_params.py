@@ -40,3 +40,10 @@ def test_printable_text_is_safe_and_short() -> None:
     """CB-11: no control characters, quotes or backslashes, and at most 200 characters."""
     assert params.printable('a"b\\c\r\n\x1b[31m\u202e') == "a?b?c???[31m?"
     assert len(params.printable("x" * 1_000_000)) == 200
+
+
+def test_a_list_is_what_the_caller_says_is_one() -> None:
+    """The rest comes once, a resource too where it is no list."""
+    assert params.parse("strategy=a&strategy=b", lists=("strategy",)) == {"strategy": "a b"}
+    with pytest.raises(Shown):
+        params.parse("resource=a&resource=b", lists=("strategy",))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.oidc.strict_json import NotStrict, load_object
+from proxy.oidc.strict_json import NotStrict, load, load_object
 
 ODD = {
     "duplicate": b'{"sub":"a","sub":"b"}',
@@ -51,3 +51,11 @@ def test_any_bytes_end_as_an_object_or_as_not_strict(data: bytes) -> None:
     """No input raises anything else."""
     with contextlib.suppress(NotStrict):
         assert isinstance(load_object(data), dict)
+
+
+def test_a_value_of_any_kind_is_read_as_strictly() -> None:
+    """Lists too; what is ambiguous in an object is so in a list."""
+    assert load(b'[{"a": 1}, 2]') == [{"a": 1}, 2]
+    for text in (b'[{"a": 1, "a": 2}]', b"[NaN]", b"[", b"\xff"):
+        with pytest.raises(NotStrict):
+            load(text)

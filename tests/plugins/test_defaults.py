@@ -35,13 +35,13 @@ STANDARD = {
 
 def test_standard_claims_arrive_as_they_are() -> None:
     """All of OIDC Core 5.1 but ``sub``, which is not the profile's."""
-    assert defaults.isthmus_map_profile({"sub": "u1", **STANDARD}) == STANDARD
+    assert defaults.standard({"sub": "u1", **STANDARD}) == STANDARD
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED) + ["roles", "groups", "is_admin", "_internal", "__proto__"])
 def test_rp_27_nothing_else_comes_from_upstream(name: str) -> None:
     """RP-27: a claim named like one of ours, or like a right, is not mapped unless a plugin does it."""
-    assert name not in defaults.isthmus_map_profile({**STANDARD, name: "admin"})
+    assert name not in defaults.standard({**STANDARD, name: "admin"})
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_rp_27_nothing_else_comes_from_upstream(name: str) -> None:
 )
 def test_rp_15_only_json_true_is_verified(claim: Any, verified: bool) -> None:
     """RP-15: anything but ``true``, and silence, is no; applications are told a boolean."""
-    profile = defaults.isthmus_map_profile({"email": "ann@example.com", "email_verified": claim})
+    profile = defaults.standard({"email": "ann@example.com", "email_verified": claim})
     assert profile["email_verified"] is verified
 
 
 def test_rp_15_verified_needs_an_address() -> None:
     """RP-15: without an email there is nothing that could be verified, and a plugin's email must not inherit it."""
-    assert "email_verified" not in defaults.isthmus_map_profile({"sub": "u1", "email_verified": True})
-    absent = defaults.isthmus_map_profile({"email": "ann@example.com"})
+    assert "email_verified" not in defaults.standard({"sub": "u1", "email_verified": True})
+    absent = defaults.standard({"email": "ann@example.com"})
     assert absent["email_verified"] is False
 
 
@@ -83,7 +83,7 @@ def test_rp_15_verified_needs_an_address() -> None:
 )
 def test_name_and_nickname_fall_back(claims: dict[str, Any], name: str | None, nickname: str | None) -> None:
     """As in Auth0's normalised profile: nickname, email, ``sub``; and the part before the @."""
-    profile = defaults.isthmus_map_profile(claims)
+    profile = defaults.standard(claims)
     assert (profile.get("name"), profile.get("nickname")) == (name, nickname)
 
 
@@ -100,7 +100,7 @@ def test_name_and_nickname_fall_back(claims: dict[str, Any], name: str | None, n
 )
 def test_a_claim_of_the_wrong_type_is_left_out(claims: dict[str, Any]) -> None:
     """An application's library must not fail over what a tenant got wrong (OIDC Core 5.1, 5.3.2)."""
-    assert not set(claims) & set(defaults.isthmus_map_profile(claims))
+    assert not set(claims) & set(defaults.standard(claims))
 
 
 def test_scopes_and_button_are_the_connections(connection: Connection) -> None:
@@ -109,3 +109,14 @@ def test_scopes_and_button_are_the_connections(connection: Connection) -> None:
     assert defaults.isthmus_connection_button(connection) == Button("Corp login", "https://cdn.example/corp.png")
     plain = connection.model_copy(update={"display_name": ""})
     assert defaults.isthmus_connection_button(plain).display_name == "corp"
+
+
+@pytest.mark.parametrize(("mode", "is_theirs"), [("bind_all", True), ("use_map", True), ("basic_profile", False)])
+def test_an_attribute_map_leaves_nothing_for_us_to_say(connection: Connection, mode: str, is_theirs: bool) -> None:
+    """What it made of the claims is in the profile already; ``basic_profile`` means the standard claims."""
+    mapped = {"mapping_mode": mode, "attributes": {"mail": "${context.tokenset.email}"}}
+    options = {**connection.options.model_dump(exclude_defaults=True), "attribute_map": mapped}
+    mapping = Connection.model_validate({"name": "corp", "options": options})
+    plain = defaults.isthmus_map_profile(connection, STANDARD)
+    assert plain == STANDARD
+    assert defaults.isthmus_map_profile(mapping, STANDARD) == (None if is_theirs else plain)

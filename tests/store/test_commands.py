@@ -8,8 +8,21 @@ from typing import Any, get_args
 
 import pytest
 
-from proxy.store import Add, Drop, Get, List, Op, Put, Record, Scan, Swap, Take, Taken, Touch, Used, key
-from proxy.store.commands import ADD, LINK, PUT_CAPPED, SCRIPTS, SWAP, TAKE, TOUCH, Command, Commands, Script, in_full
+from proxy.store import Add, Count, Drop, Get, List, Op, Put, Record, Scan, Swap, Take, Taken, Touch, Used, key
+from proxy.store.commands import (
+    ADD,
+    COUNT,
+    LINK,
+    PUT_CAPPED,
+    SCRIPTS,
+    SWAP,
+    TAKE,
+    TOUCH,
+    Command,
+    Commands,
+    Script,
+    in_full,
+)
 from proxy.store.records import LIVE, Records, Unreadable
 from proxy.store.sealing import Seal
 
@@ -28,6 +41,7 @@ EVERY: tuple[Op, ...] = (
     Take(CODE, HOSTILE),
     Swap(CODE, VALUE, 60, b"12345678", (FAR,)),
     Touch(CODE, 60, (FAR,)),
+    Count(CODE, 60),
     Drop(CODE),
     List(FAR),
     Scan("session", "0"),
@@ -60,6 +74,8 @@ def plain(command: Command) -> Command:
         (Swap(CODE, {}, 60, None), SWAP((CODE.name,), LIVE, "sealed", 60)),
         (Swap(CODE, {}, 60, b"12345678"), SWAP((CODE.name,), LIVE + b"12345678", "sealed", 60)),
         (Touch(CODE, 60), TOUCH((CODE.name,), LIVE, 60)),
+        (Count(CODE, 60, -1), COUNT((CODE.name,), -1, 60)),
+        (Count(CODE, 0), COUNT((CODE.name,), 1, 1)),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, get_args(Op)) else "",
 )
@@ -122,6 +138,7 @@ LIVING, GONE = RECORDS.live(CODE, {"n": 1}), RECORDS.used(CODE, "grant-1")
         (Swap(CODE, {}, 1, None), 1, True),
         (Swap(CODE, {}, 1, None), 0, False),
         (Touch(CODE, 1), 0, False),
+        (Count(CODE, 1), 7, 7),
         (Drop(CODE), 1, True),
         (Drop(CODE), 0, False),
         (List(FAR), [], ()),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
-from proxy.store import Add, Drop, Get, Key, List, Put, Record, Store, Swap, Take, Taken, Touch, Used, key
+from proxy.store import Add, Count, Drop, Get, Key, List, Put, Record, Store, Swap, Take, Taken, Touch, Used, key
 from tests.store.conftest import Promise
 
 CODE = key("code", "c0de")
@@ -204,6 +205,28 @@ async def test_rs_07_the_cap_holds_in_a_race(store: Store) -> None:
     alive = [n for n in range(50) if await store.get(session(n)) is not None]
     assert len(listed) == 4
     assert {session(n) for n in alive} == set(listed)
+
+
+async def test_rs_07_fifty_that_count_are_fifty(store: Store) -> None:
+    """RS-07: none is lost, each hears another sum; a step may be none or back, and what was dropped begins anew."""
+    sums = [answer for (answer,) in await asyncio.gather(*(store.run(Count(CODE, 60)) for _ in range(50)))]
+    assert sorted(sums) == list(range(1, 51))
+    steps = Count(CODE, 60, 0), Count(CODE, 60, -1), Drop(CODE), Count(CODE, 60)
+    assert list(await store.run(*steps)) == [50, 49, True, 1]
+
+
+async def test_a_count_ends(promise: Promise) -> None:
+    """After its lifetime it begins at nought."""
+    store = promise.store
+    assert list(await store.run(Count(CODE, 1), Count(session(1), 60))) == [1, 1]
+
+    await promise.until(partial(_dropped, store))
+    assert list(await store.run(Count(CODE, 60), Count(session(1), 60))) == [1, 2]
+
+
+async def _dropped(store: Store) -> bool:
+    """Whether the counter is there no more; asked so that asking does not lengthen its life."""
+    return [each async for each in store.scan("code")] == []
 
 
 IDS = ["", "a:b", "a", "{x}", "*", "isthmus:{x}:code", "\u0430", "\u00e9", "e\u0301", "x" * 1_000_000, "\x00", "\ud800"]

@@ -14,7 +14,7 @@ from proxy.oidc.keys import KeySet
 from proxy.oidc.messages import HttpResponse
 from proxy.upstream.connections import Connections
 from tests.kit.tenant import signer
-from tests.upstream.conftest import DOCUMENT, ISSUER, NOW, Clock, FakeTenant, as_json, connection, front
+from tests.upstream.conftest import DOCUMENT, ISSUER, NOW, Clock, FakeTenant, as_json, connection
 
 
 class House:
@@ -277,28 +277,22 @@ async def test_a_broken_document_is_an_upstream_error(answer: HttpResponse) -> N
     assert await house.fails() == (503, "keys_unavailable")
 
 
-async def diagnosed(one: Connection, tenant: FakeTenant) -> Any:
-    return await Connections({"corp": one}, tenant.send, Clock()).diagnose(one)
+async def test_what_logins_believe_is_known() -> None:
+    """Nothing before the first login, nor after a change of the options."""
+    house = House()
+    assert house.connections.believed(house.one) is None
+    before = await house.connections.metadata(house.one, since=NOW)
+    assert house.connections.believed(house.one) == before
+    assert house.connections.believed(connection(client_id="other")) is None
 
 
-async def test_diagnose_finds_a_good_tenant() -> None:
-    """A green check: found, nothing missing, nothing to say."""
-    found = await diagnosed(connection(), FakeTenant())
-    assert (found.found, found.missing, found.detail, found.metadata.issuer) == (True, (), "", ISSUER)
-
-
-async def test_diagnose_says_what_is_missing() -> None:
-    """Found, but without what the channel needs; or saying that it cannot do it."""
-    bare = FakeTenant(document={"issuer": ISSUER, "authorization_endpoint": f"{ISSUER}/a"})
-    assert (await diagnosed(connection(), bare)).missing == ("jwks_uri", "token_endpoint")
-    code_only = FakeTenant(document={**DOCUMENT, "response_types_supported": ["code"]})
-    assert (await diagnosed(front(), code_only)).missing == ("response_types_supported: id_token",)
-
-
-async def test_diagnose_says_not_found_or_what_is_wrong() -> None:
-    """A red mark for nothing there; a plain line for a document that speaks for another issuer."""
-    assert (await diagnosed(connection(), FakeTenant(down={"discovery"}))).found is False
-    gone = await diagnosed(connection(), FakeTenant(answers={"discovery": HttpResponse(404, {}, b"")}))
-    assert (gone.found, gone.detail) == (False, "no discovery document there")
-    other = await diagnosed(connection(), FakeTenant(document={**DOCUMENT, "issuer": "https://other.example"}))
-    assert (other.found, "another issuer" in other.detail) == (True, True)
+async def test_connections_that_are_gone_are_forgotten() -> None:
+    """However many come and go while we run, no more are kept than there are."""
+    known = {"corp": connection()}
+    connections = Connections(known, FakeTenant().send, Clock())
+    for number in range(20):
+        one = connection().model_copy(update={"name": f"c{number}"})
+        known[one.name] = one
+        await connections.metadata(one, since=NOW)
+        del known[one.name]
+    assert len(connections._tenants) <= 2

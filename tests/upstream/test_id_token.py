@@ -28,6 +28,11 @@ def verify(
     return verify_id_token(token, KEYS, expected, now)
 
 
+def verify_front(token: str, *, access_token: str = "", code: str = "") -> Any:
+    expected = Expected(connection(), ISSUER, trip(), LEEWAY, access_token, code, front=True)
+    return verify_id_token(token, KEYS, expected, NOW)
+
+
 def reason(token: str, **how: Any) -> str:
     """Why the token is refused; always the person's page, 400."""
     with pytest.raises(UpstreamError) as caught:
@@ -58,6 +63,8 @@ def test_the_rules_stand_in_the_order_of_the_specification() -> None:
         "subject_is_a_name",
         "nonce_is_ours",
         "access_token_belongs_to_it",
+        "code_belongs_to_it",
+        "state_belongs_to_it",
         "login_is_new_enough",
     ]
 
@@ -316,3 +323,79 @@ def test_certification_kid_absent_multiple_jwks() -> None:
 def test_jo_02_an_algorithm_of_another_family_is_refused() -> None:
     """JO-02: the tenant's own EC key does not sign for a connection of RS256."""
     assert reason(jws(OTHERS[0], good_claims(ISSUER, NOW))) == "wrong_algorithm"
+
+
+def test_an_unasked_nonce_is_refused_and_none_is_fine() -> None:
+    """nonce-invalid, code flow without a nonce: a token that has one was made for somebody else."""
+    expected = Expected(connection(), ISSUER, trip(nonce=""), LEEWAY)
+    assert verify_id_token(token(nonce=None), KEYS, expected, NOW).subject == "1001"
+    for nonce in ("n", "", ["n"], 5):
+        with pytest.raises(UpstreamError) as caught:
+            verify_id_token(token(nonce=nonce), KEYS, expected, NOW)
+        assert caught.value.reason == "nonce_mismatch"
+
+
+AT, C = half_hash("RS256", "at"), half_hash("RS256", "c")
+BOUND: list[tuple[str, dict[str, Any], str]] = [
+    ("missing-athash", {"c_hash": C}, "at_hash_mismatch"),
+    ("invalid-athash", {"c_hash": C, "at_hash": half_hash("RS256", "other")}, "at_hash_mismatch"),
+    ("empty-athash", {"c_hash": C, "at_hash": ""}, "at_hash_mismatch"),
+    ("other-hash-athash", {"c_hash": C, "at_hash": half_hash("RS512", "at")}, "at_hash_mismatch"),
+    ("missing-chash", {"at_hash": AT}, "c_hash_mismatch"),
+    ("invalid-chash", {"at_hash": AT, "c_hash": AT}, "c_hash_mismatch"),
+    ("empty-chash", {"at_hash": AT, "c_hash": ""}, "c_hash_mismatch"),
+    ("list-chash", {"at_hash": AT, "c_hash": [C]}, "c_hash_mismatch"),
+    ("shash", {"at_hash": AT, "c_hash": C, "s_hash": C}, "s_hash_mismatch"),
+]
+
+
+@pytest.mark.parametrize(("hashes", "expected"), [b[1:] for b in BOUND], ids=[b[0] for b in BOUND])
+def test_rp_10_what_came_through_the_browser_is_bound_to_its_id_token(hashes: dict[str, Any], expected: str) -> None:
+    """RP-10, invalid-athash, missing-athash, invalid-chash, missing-chash: beside a code or a token the hash is
+    needed, and must be right."""
+    with pytest.raises(UpstreamError) as caught:
+        verify_front(token(**hashes), access_token="at", code="c")
+    assert caught.value.reason == expected
+
+
+def test_rp_10_the_right_hashes_pass() -> None:
+    """RP-10: and what did not come along needs none."""
+    good = token(at_hash=AT, c_hash=C, s_hash=half_hash("RS256", "state-1"))
+    assert verify_front(good, access_token="at", code="c").subject == "1001"
+    assert verify_front(token()).subject == "1001"
+    assert verify(token(c_hash="odd")).subject == "1001"
+
+
+FAMILY = {"issuer": "https://login.idp.example/{tenantid}/v2.0", "tenant_ids": ["acme", "umbrella"]}
+
+
+def of_family(**changes: Any) -> Any:
+    expected = Expected(connection(**FAMILY), str(FAMILY["issuer"]), trip(), LEEWAY)
+    return verify_id_token(token(**changes), KEYS, expected, NOW)
+
+
+def test_rp_03_a_listed_tenant_of_a_family() -> None:
+    """RP-03, RP-19: the issuer is the filled one, and the subject names the tenant."""
+    found = of_family(iss="https://login.idp.example/acme/v2.0", tid="acme")
+    assert (found.issuer, found.subject) == ("https://login.idp.example/acme/v2.0", "acme.1001")
+    assert of_family(iss="https://login.idp.example/umbrella/v2.0").subject == "umbrella.1001"
+
+
+@pytest.mark.parametrize(
+    ("iss", "tid", "expected"),
+    [
+        ("https://login.idp.example/evil/v2.0", "evil", "iss_mismatch"),
+        ("https://login.idp.example/evil/v2.0", "acme", "iss_mismatch"),
+        ("https://login.idp.example/{tenantid}/v2.0", "acme", "iss_mismatch"),
+        ("https://login.idp.example//v2.0", "", "iss_mismatch"),
+        ("https://login.idp.example/ACME/v2.0", "acme", "iss_mismatch"),
+        ("https://login.idp.example/acme/v2.0/", "acme", "iss_mismatch"),
+        ("https://login.idp.example/acme/v2.0", "umbrella", "tid_mismatch"),
+        ("https://login.idp.example/acme/v2.0", ["acme"], "tid_mismatch"),
+    ],
+)
+def test_rp_03_a_template_is_no_wildcard(iss: str, tid: Any, expected: str) -> None:
+    """RP-03: another tenant of the same keys, the template itself, near misses, and a ``tid`` that disagrees."""
+    with pytest.raises(UpstreamError) as caught:
+        of_family(iss=iss, tid=tid)
+    assert caught.value.reason == expected

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oidc.errors import UpstreamError
-from proxy.upstream.metadata import Incomplete, check_metadata, document_url
+from proxy.upstream.metadata import Incomplete, check_metadata, configured, document_url
 from tests.upstream.conftest import DOCUMENT, ISSUER, WELL_KNOWN, connection, front
 
 
@@ -122,17 +122,6 @@ def test_what_the_channel_needs_is_named() -> None:
     assert set(caught.value.missing) == {"authorization_endpoint", "jwks_uri"}
 
 
-def test_what_the_document_says_it_cannot_do_is_a_gap() -> None:
-    """A document that lists types and modes without the channel's is told of; one that lists none is not."""
-    listed = {**DOCUMENT, "response_types_supported": ["code"], "response_modes_supported": ["query"]}
-    assert check_metadata(listed, connection()).gaps == ()
-    assert check_metadata(listed, front()).gaps == (
-        "response_types_supported: id_token",
-        "response_modes_supported: form_post",
-    )
-    assert check_metadata(DOCUMENT, front()).gaps == ()
-
-
 @pytest.mark.parametrize("name", ["state", "nonce", "redirect_uri", "client_id", "response_type", "scope", "stat%65"])
 def test_rp_35_an_endpoint_may_not_hold_our_parameters(name: str) -> None:
     """RP-35: a query of the tenant's own is kept, but not one that doubles what we set."""
@@ -162,3 +151,40 @@ def test_any_document_ends_as_metadata_or_as_an_upstream_error(changes: dict[str
         assert found.issuer in (ISSUER, f"{ISSUER}/")
     except UpstreamError:
         pass
+
+
+def test_metadata_in_the_configuration_wins_over_discovery() -> None:
+    """``oidc_metadata``: nothing is fetched, it speaks for its own issuer, and explicit endpoints still win."""
+    one = connection(oidc_metadata={**DOCUMENT, "issuer": "https://other.example"}, token_endpoint=f"{ISSUER}/t")
+    assert document_url(one.options) == ""
+    found = configured(one)
+    assert (found.issuer, found.token_endpoint) == ("https://other.example", f"{ISSUER}/t")
+
+
+@pytest.mark.parametrize("issuer", [None, "", 5, "https://evil.example"])
+def test_rp_23_metadata_in_the_configuration_agrees_with_the_issuer_there(issuer: Any) -> None:
+    """RP-23: of two names for the tenant neither is believed."""
+    named = {**DOCUMENT, "issuer": issuer}
+    with pytest.raises(UpstreamError):
+        configured(connection(oidc_metadata=named, issuer=ISSUER))
+    bare = {name: value for name, value in DOCUMENT.items() if name != "issuer"}
+    assert configured(connection(oidc_metadata=bare, issuer=ISSUER)).issuer == ISSUER
+
+
+def test_pushed_requests_as_the_document_says() -> None:
+    """RFC 9126 5: where they go, and whether the tenant takes no other; a move of the address is a move of secrets."""
+    more = {"pushed_authorization_request_endpoint": f"{ISSUER}/par", "require_pushed_authorization_requests": True}
+    found = check_metadata({**DOCUMENT, **more}, connection())
+    assert (found.pushed_authorization_request_endpoint, found.requires_pushed) == (f"{ISSUER}/par", True)
+    assert found.origins["pushed_authorization_request_endpoint"] == ISSUER
+    assert not check_metadata(
+        {**DOCUMENT, "require_pushed_authorization_requests": "true"}, connection()
+    ).requires_pushed
+
+
+def test_rp_03_a_document_that_names_the_template_is_the_familys() -> None:
+    """RP-03: byte for byte the configured template; a filled one is a tenant's, not the family's."""
+    one = connection(issuer=f"{ISSUER}/{{tenantid}}", tenant_ids=["acme"])
+    assert check_metadata({**DOCUMENT, "issuer": f"{ISSUER}/{{tenantid}}"}, one).issuer == f"{ISSUER}/{{tenantid}}"
+    with pytest.raises(UpstreamError):
+        check_metadata({**DOCUMENT, "issuer": f"{ISSUER}/acme"}, one)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -13,73 +11,21 @@ from hypothesis import strategies as st
 
 from proxy.models import TenantTokens
 from proxy.oidc.errors import UpstreamError
-from proxy.oidc.messages import HttpRequest, HttpResponse
-from proxy.upstream.metadata import check_metadata
-from proxy.upstream.token import build_exchange, check_exchange
-from tests.upstream.conftest import DOCUMENT, as_json, connection
+from proxy.oidc.messages import HttpResponse
+from proxy.upstream.token import DPOP, build_exchange, check_exchange
+from tests.upstream.conftest import as_json
 
 GOOD = {"id_token": "a.b.c", "access_token": "at", "token_type": "Bearer"}
 
 
-def built(
-    document: dict[str, Any] = DOCUMENT, verifier: str = "v" * 43, **options: Any
-) -> tuple[HttpRequest, dict[str, list[str]]]:
-    one = connection(**options)
-    request = build_exchange(
-        one, check_metadata(document, one), code="c/+ d", verifier=verifier, redirect_uri="https://sso.example/cb"
-    )
-    return request, parse_qs(request.body.decode())
-
-
-def test_the_request_repeats_what_the_trip_knows() -> None:
-    """Code, redirect URI and verifier, as POST, to the tenant's own group, with the deadline of a token call."""
-    request, form = built()
-    assert (request.method, request.url, request.group, request.seconds) == (
-        "POST",
-        DOCUMENT["token_endpoint"],
-        "corp",
-        5.0,
-    )
-    assert form["grant_type"] == ["authorization_code"]
-    assert form["code"] == ["c/+ d"]
-    assert form["code_verifier"] == ["v" * 43]
-    assert form["redirect_uri"] == ["https://sso.example/cb"]
-    assert "code_verifier" not in built(verifier="")[1]
-
-
-def methods(*names: str) -> dict[str, Any]:
-    return {**DOCUMENT, "token_endpoint_auth_methods_supported": list(names)}
-
-
-@pytest.mark.parametrize(
-    ("document", "options", "expected"),
-    [
-        (DOCUMENT, {}, "basic"),
-        (methods("client_secret_post", "client_secret_basic"), {}, "basic"),
-        (methods("client_secret_post"), {}, "post"),
-        (methods("private_key_jwt"), {}, "post"),
-        (methods("client_secret_post"), {"token_endpoint_auth_method": "client_secret_basic"}, "basic"),
-        (DOCUMENT, {"token_endpoint_auth_method": "client_secret_post"}, "post"),
-        (DOCUMENT, {"client_secret": None}, "none"),
-    ],
-)
-def test_how_we_authenticate(document: dict[str, Any], options: dict[str, Any], expected: str) -> None:
-    """Basic where the tenant takes it, else post; none without a secret; what is configured wins."""
-    request, form = built(document, **options)
-    assert ("Authorization" in request.headers) is (expected == "basic")
-    assert ("client_secret" in form) is (expected == "post")
-    assert ("client_id" in form) is (expected != "basic")
-
-
-def test_basic_is_form_urlencoded_first() -> None:
-    """RFC 6749 2.3.1: a colon, a space, a plus or an umlaut in id or secret survive."""
-    request, _ = built(client_id="a:b c", client_secret="p+\u00e9%:")
-    assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")) == b"a%3Ab+c:p%2B%C3%A9%25%3A"
-
-
-def test_the_request_does_not_show_its_secret() -> None:
-    """A traceback may print the request: secret, code and verifier are not in it."""
-    assert "s3cret" not in repr(built()[0])
+def test_the_form_repeats_what_the_trip_knows() -> None:
+    """Code, redirect URI and verifier; without PKCE no verifier."""
+    usual = {"grant_type": "authorization_code", "code": "c/+ d", "redirect_uri": "https://sso.example/cb"}
+    assert build_exchange(code="c/+ d", verifier="v", redirect_uri="https://sso.example/cb") == {
+        **usual,
+        "code_verifier": "v",
+    }
+    assert build_exchange(code="c/+ d", verifier="", redirect_uri="https://sso.example/cb") == usual
 
 
 def test_good_tokens_pass() -> None:
@@ -135,6 +81,15 @@ def test_an_answer_that_holds_no_tokens_is_an_upstream_error(
     with pytest.raises(UpstreamError) as caught:
         check_exchange(response)
     assert (caught.value.status, caught.value.reason) == (status, expected)
+
+
+def test_a_bound_token_only_where_it_was_asked_for() -> None:
+    """RFC 9449 5: neither a bound token unasked nor a bearer token instead of a bound one."""
+    bound = as_json({**GOOD, "token_type": "DPoP"})
+    assert check_exchange(bound, DPOP).access_token == "at"
+    with pytest.raises(UpstreamError) as caught:
+        check_exchange(as_json(GOOD), DPOP)
+    assert caught.value.reason == "token_type"
 
 
 @pytest.mark.parametrize(

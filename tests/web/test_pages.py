@@ -245,3 +245,13 @@ def test_rg_03_a_hostile_link_is_text(text: str) -> None:
     """RG-03: what slipped through is escaped all the same."""
     page = login(logo=text, policy=text, terms=text)
     assert "<img src=x" not in page and "<svg/onload" not in page and "<script" not in page
+
+
+def test_cb_07_the_page_for_a_fragment_has_one_form_and_one_script() -> None:
+    """CB-07: it posts to us, holds nothing but the proof, clears the address, and says what it needs a script for."""
+    page = PAGES.render("fragment.html", {"action": "/login/callback", "mark": "from_fragment", "proof": "p"})
+    (form,), (script,) = read(page).forms, read(page).scripts
+    assert (form.action, form.method) == ("https://sso.example/login/callback", "post")
+    assert form.fields == [("from_fragment", "p")]
+    assert (script.attributes, script.text) == ({}, SCRIPTS["fragment"])
+    assert "history.replaceState" in script.text and "If this page stays, it needs JavaScript" in page

@@ -48,3 +48,13 @@ def test_ds_09_what_may_succeed_is_counted_too() -> None:
     with pytest.raises(Refused, match="slow_down: too many registrations"):
         throttle.spend(("192.0.2.1",), 0)
     throttle.spend(("192.0.2.2",), 0)
+
+
+def test_what_is_left_is_told() -> None:
+    """It shrinks by what was spent, and grows with time."""
+    throttle = Throttle(burst=2, seconds=10)
+    seen = [throttle.left(("a",), 0.0)]
+    for _ in range(2):
+        throttle.spend(("a",), 0.0)
+        seen.append(throttle.left(("a",), 0.0))
+    assert seen == [2, 1, 0] and throttle.left(("a",), 10.0) == 1 and throttle.left(("b",), 0.0) == 2
