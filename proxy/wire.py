@@ -14,9 +14,9 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -51,23 +51,6 @@ def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
         return socket.socket(family=family, type=kind, proto=proto)
 
     return make
-
-
-class _Answer(aiohttp.ClientResponse):
-    """An answer that remembers the other side's certificate: a short one has let go of its connection before it is
-    read."""
-
-    certificate: Mapping[str, Any] | None = None
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        transport = connection.transport
-        if transport is not None and not transport.is_closing():  # one that is closed cannot be asked
-            self.certificate = transport.get_extra_info("peercert")
-        return await super().start(connection)
-
-
-class _TooLarge(aiohttp.ClientPayloadError):
-    """More bytes than we read."""
 
 
 class _Resolver(AbstractResolver):
@@ -197,8 +180,7 @@ class Wire:
                 allow_redirects=False,
             )
             async with call as response:
-                answer = await _whole(response, request.limit)
-        return replace(answer, certificate_ends=_ends(response)) if request.tells_certificate else answer
+                return await _whole(response, request)
 
     def _session(self, request: HttpRequest) -> aiohttp.ClientSession:
         rights = self._rights.get(request.group, self._everyone)
@@ -228,17 +210,35 @@ class Wire:
         )
 
 
-async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
+async def _whole(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
     """The answer with its whole body. A compressed one is refused: we asked for none, and it may be a bomb."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise aiohttp.ClientPayloadError("compressed although we asked for none")
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > limit:
-            raise _TooLarge(f"larger than {limit} bytes")
+        if len(body) > request.limit:
+            raise _TooLarge(f"larger than {request.limit} bytes")
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return HttpResponse(response.status, headers, bytes(body))
+    ends = _ends(response) if request.tells_certificate else None
+    return HttpResponse(response.status, headers, bytes(body), ends)
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that remembers the other side's certificate: a short one has let go of its connection before it is
+    read."""
+
+    certificate: dict[str, Any] | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        transport = connection.transport
+        if transport is not None and not transport.is_closing():  # one that is closed cannot be asked
+            self.certificate = transport.get_extra_info("peercert")
+        return await super().start(connection)
+
+
+class _TooLarge(aiohttp.ClientPayloadError):
+    """More bytes than we read."""
 
 
 def _ends(response: aiohttp.ClientResponse) -> int | None:
