@@ -180,7 +180,8 @@ class Wire:
                 allow_redirects=False,
             )
             async with call as response:
-                return await _whole(response, request)
+                answer = await _whole(response, request.limit)
+        return _ending(answer, response) if request.tells_certificate else answer
 
     def _session(self, request: HttpRequest) -> aiohttp.ClientSession:
         rights = self._rights.get(request.group, self._everyone)
@@ -210,18 +211,17 @@ class Wire:
         )
 
 
-async def _whole(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
+async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
     """The answer with its whole body. A compressed one is refused: we asked for none, and it may be a bomb."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise aiohttp.ClientPayloadError("compressed although we asked for none")
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > request.limit:
-            raise _TooLarge(f"larger than {request.limit} bytes")
+        if len(body) > limit:
+            raise _TooLarge(f"larger than {limit} bytes")
     headers = {name.lower(): value for name, value in response.headers.items()}
-    ends = _ends(response) if request.tells_certificate else None
-    return HttpResponse(response.status, headers, bytes(body), ends)
+    return HttpResponse(response.status, headers, bytes(body))
 
 
 class _Answer(aiohttp.ClientResponse):
@@ -241,10 +241,11 @@ class _TooLarge(aiohttp.ClientPayloadError):
     """More bytes than we read."""
 
 
-def _ends(response: aiohttp.ClientResponse) -> int | None:
-    """When the certificate ends that the answer came under; None without TLS."""
+def _ending(answer: HttpResponse, response: aiohttp.ClientResponse) -> HttpResponse:
+    """The answer with the end of the certificate that it came under; without TLS there is none."""
     certificate = response.certificate if isinstance(response, _Answer) else None
-    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+    ends = ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+    return HttpResponse(answer.status, answer.headers, answer.body, ends)
 
 
 def _detail(error: Exception) -> str:
