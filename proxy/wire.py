@@ -14,10 +14,10 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -58,23 +58,6 @@ def _socket_factory(guard: Guard) -> Callable[[AddrInfo], socket.socket]:
         return socket.socket(family=family, type=kind, proto=proto)
 
     return make
-
-
-class _Answer(aiohttp.ClientResponse):
-    """An answer that remembers the other side's certificate: a short one has let go of its connection before it is
-    read."""
-
-    certificate: Mapping[str, Any] | None = None
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        transport = connection.transport
-        if transport is not None and not transport.is_closing():  # one that is closed cannot be asked
-            self.certificate = transport.get_extra_info("peercert")
-        return await super().start(connection)
-
-
-class _TooLarge(aiohttp.ClientPayloadError):
-    """More bytes than we read."""
 
 
 class _Aside(AbstractResolver):
@@ -246,7 +229,7 @@ class Wire:
             )
             async with call as response:
                 answer = await _whole(response, request.limit)
-        return replace(answer, certificate_ends=_ends(response)) if request.tells_certificate else answer
+        return _ending(answer, response) if request.tells_certificate else answer
 
     def _session(self, request: HttpRequest) -> aiohttp.ClientSession:
         rights = self._rights.get(request.group, self._everyone)
@@ -295,10 +278,28 @@ async def _whole(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
     return HttpResponse(response.status, headers, bytes(body))
 
 
-def _ends(response: aiohttp.ClientResponse) -> int | None:
-    """When the certificate ends that the answer came under; None without TLS."""
+class _Answer(aiohttp.ClientResponse):
+    """An answer that remembers the other side's certificate: a short one has let go of its connection before it is
+    read."""
+
+    certificate: dict[str, Any] | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        transport = connection.transport
+        if transport is not None and not transport.is_closing():  # one that is closed cannot be asked
+            self.certificate = transport.get_extra_info("peercert")
+        return await super().start(connection)
+
+
+class _TooLarge(aiohttp.ClientPayloadError):
+    """More bytes than we read."""
+
+
+def _ending(answer: HttpResponse, response: aiohttp.ClientResponse) -> HttpResponse:
+    """The answer with the end of the certificate that it came under; without TLS there is none."""
     certificate = response.certificate if isinstance(response, _Answer) else None
-    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+    ends = ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+    return HttpResponse(answer.status, answer.headers, answer.body, ends)
 
 
 def _detail(error: Exception) -> str:

@@ -68,6 +68,22 @@ def test_a_try_shows_who_set_each_value(run: Run, file: Path, tmp_path: Path) ->
     ]
 
 
+def test_a_try_heeds_the_connections_map(run: Run, tmp_path: Path) -> None:
+    """What an ``attribute_map`` makes of claims is tried with the rest; a profile that is too large is told."""
+    mapped = """[connections.options.attribute_map]
+mapping_mode = "use_map"
+attributes = { unit = "${context.tokenset.dept}", tenant = "${context.connection.id}" }
+"""
+    file = configure(tmp_path, tail=mapped)
+    arguments = ["plugins", "try", "--connection", "corp", "--json", "--config", file, "--claims"]
+    found = json.loads(run(*arguments, claims(tmp_path, '{"sub": "1", "dept": "R&D", "email": "a@corp.example"}')).out)
+    assert set(found["profile"]) == {"name", "unit", "tenant"}
+    assert found["profile"]["unit"] == {"value": "R&D", "plugin": "isthmus"}
+    assert found["profile"]["tenant"]["value"].startswith("con_")
+    said = run(*arguments, claims(tmp_path, json.dumps({"sub": "1", "dept": "x" * 70_000})))
+    assert said.status == 1 and "more about this person than can be kept" in said.err
+
+
 def test_claims_come_from_standard_input(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``-``."""
     monkeypatch.setattr("sys.stdin", io.StringIO('{"sub": "1", "dept": "Sales"}'))

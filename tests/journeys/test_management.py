@@ -245,3 +245,16 @@ async def test_mg_01_mg_02_mg_09_no_route_is_open(pair: Pair) -> None:
             assert (answer.status, answer.content_type) == (404, "application/json"), asked
             if method != "HEAD":
                 assert (await answer.json())["errorCode"] == "not_found"
+
+
+async def test_what_one_node_found_at_a_tenant_the_other_tells(pair: Pair) -> None:
+    """The status: looked for when first asked, kept for all nodes, and of the options as they are now."""
+    path = f"connections/{(await pair.make())['id']}/status"
+    status, told = await pair.ask(pair.here, "GET", path)
+    assert (status, told["status"], told["missing"], told["changed"]) == (200, "green", [], {}), told
+    assert (await pair.ask(pair.there, "GET", path))[1] == told
+    nowhere = f"{pair.tenant.issuer}/nothing"
+    patch = {"options": {"type": "front_channel", "discovery_url": nowhere, "client_id": "isthmus"}}
+    assert (await pair.ask(pair.here, "PATCH", path.removesuffix("/status"), patch))[0] == 200
+    status, told = await pair.ask(pair.there, "GET", path)
+    assert (status, told["status"], told["detail"]) == (200, "red", "no discovery document could be had"), told
