@@ -41,7 +41,7 @@ async def test_mg_18_a_token_is_good_for_the_api_and_ends(
     import asyncio
 
     store = MemoryStore()
-    await lend_keys(store)
+    await lend_keys(store, ("RS256", "PS256"))
     remembered(monkeypatch, command, store)
     file = configure(tmp_path)
     scope = ("--scope", "read:connections create:connections read:connections")

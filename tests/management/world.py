@@ -138,7 +138,7 @@ class World:
 async def world(*more: Endpoint) -> AsyncIterator[World]:
     """All of it, with a token that may do everything; ``more`` are further endpoints."""
     store, clients = MemoryStore(), CLIENTS
-    await lend_keys(store)
+    await lend_keys(store, ("RS256", "PS256"))
     keys = KeyRing(store)
     await keys.load(time.time())
     await borrow_keys(store)
