@@ -213,17 +213,14 @@ class Arrival(Feature):
         )
         if ends:
             self.logout.told()
-        told = told[: len(visited)]
-        undo = [*visit.undo(told), *(Drop(write.key) for write in code if isinstance(write, Put | Add))]
-        try:
-            visit.check(told)
-        except ProtocolError:
-            await self.store.run(sessions.drop(session.sid), *undo)
-            raise
-        overtaken = note is not None and note.value["sid"] != noted
-        if written is not False and not overtaken:
+        told, overtaken = told[: len(visited)], note is not None and note.value["sid"] != noted
+        refusal = visit.refusal(told)
+        if refusal is None and written is not False and not overtaken:
             return on_the_way(ends.frames if ends else (), answer), ticket.cookie, session
-        await self.store.run(*undo, *(() if same else (sessions.drop(session.sid),)))
+        undo = (*visit.undo(told), *(Drop(write.key) for write in code if isinstance(write, Put | Add)))
+        await self.store.run(*undo, *(() if same and refusal is None else (sessions.drop(session.sid),)))
+        if refusal is not None:
+            raise refusal
         return await self._write(request, asked, client, visit, note.value if overtaken else {}, noted=session.sid)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from proxy.downstream.grant import blocked_key
 from proxy.models import Connection, Session
-from proxy.oidc.errors import Shown, UpstreamError
+from proxy.oidc.errors import ProtocolError, Shown, UpstreamError
 from proxy.plugins import Mapped
 from proxy.store import Add, Count, Drop, Get, Key, Op, Put, Record, Store, Touch, key
 
@@ -65,22 +65,21 @@ class Visit:
         """What writes it down. The block is looked at last: whoever blocks a person finds either the session that
         stands before this in the same round trip, or a login that sees the block."""
         who, issuer = self.session.user_id, self.session.issuer
-        listed = (users_of(self.session.connection),)
+        place, listed = user_key(who), (users_of(self.session.connection),)
         return (
-            Add(user_key(who), self._first(), KEPT, listed),
-            Touch(user_key(who), KEPT),
+            Add(place, self._first(), KEPT, listed),
+            Touch(place, KEPT),
             Put(login_key(who, issuer), self._last(), KEPT),
             Count(count_key(who, issuer), KEPT),
             Get(blocked_key(who)),
         )
 
-    def check(self, answers: Sequence[Any]) -> None:
-        """Whether the person may log in, by the answers to ``writes``. Raises ``UpstreamError``, ``Shown``."""
+    def refusal(self, answers: Sequence[Any]) -> ProtocolError | None:
+        """Why the person may not log in, by the answers to ``writes``; None if they may."""
         bound, *_, blocked = answers
         if self._is_strange(bound):
-            raise UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
-        if blocked is not None:
-            raise Shown("access_denied", "user is blocked", reason="user_blocked", status=403)
+            return UpstreamError("access_denied", "this person is known from another issuer", reason="issuer_changed")
+        return None if blocked is None else Shown("access_denied", "user is blocked", reason="user_blocked", status=403)
 
     def undo(self, answers: Sequence[Any]) -> tuple[Op, ...]:
         """What takes it back: it did not count, and of an issuer that is not the person's nothing stays."""
