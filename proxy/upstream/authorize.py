@@ -120,9 +120,11 @@ def check_response(params: Mapping[str, str], mode: str, connection: Connection,
 
 
 def _check_issuer(params: Mapping[str, str], options: ConnectionOptions, metadata: Metadata) -> None:
-    """RFC 9207 2.4. On the front channel an ID token names its issuer itself, so there ``iss`` may be left out."""
+    """RFC 9207 2.4. An ID token that comes along names its issuer itself, so beside one ``iss`` may be left out; it is
+    verified before anything else of the answer is used."""
     iss = params.get("iss")
-    if iss is None and not (metadata.names_itself and options.type != FRONT):
+    by_token = options.type == FRONT or ("id_token" in options.kind.split() and params.get("id_token"))
+    if iss is None and (by_token or not metadata.names_itself):
         return
     if not speaks_for(iss, options, metadata.issuer):
         raise _bad("the answer comes from somebody else", "iss_mismatch")

@@ -63,8 +63,12 @@ class BackChannel:
         self, connection: Connection, known: Credentials, secret: str, url: str, form: Mapping[str, str], now: float
     ) -> HttpResponse:
         known = Credentials(known.client_id, known.method, known.audience, secret, known.signer)
-        headers, fields = authentication(known, now)
-        return await self.proofs.send(build_call(connection, url, {**form, **fields}, headers), connection, now)
+
+        def call() -> HttpRequest:
+            headers, fields = authentication(known, now)
+            return build_call(connection, url, {**form, **fields}, headers)
+
+        return await self.proofs.send(call(), connection, now, anew=call)  # an assertion is good once
 
 
 def build_call(connection: Connection, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> HttpRequest:

@@ -7,7 +7,7 @@ A tenant may ask that proofs carry a nonce of its own: then the call is made onc
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,22 +38,31 @@ class Proofs:
         return thumbprint(signer.public_jwk) if signer else ""
 
     async def send(
-        self, request: HttpRequest, connection: Connection, now: float, *, access_token: str = ""
+        self,
+        request: HttpRequest,
+        connection: Connection,
+        now: float,
+        *,
+        access_token: str = "",
+        anew: Callable[[], HttpRequest] | None = None,
     ) -> HttpResponse:
-        """The answer, as ``messages.Send`` gives it. Raises ``UpstreamError``, ``Unavailable``."""
+        """The answer, as ``messages.Send`` gives it. ``anew`` makes the request for a second call, where something in
+        it is good once. Raises ``UpstreamError``, ``Unavailable``."""
         signer = await self._signer(connection, now)
         if signer is None:
             return await self._send(request)
         place = connection.name, origin(request.url)
         for _ in range(2):
-            proof = build_proof(signer, request, now, self._nonces.get(place, ""), access_token)
+            shown = self._nonces.get(place, "")  # another call may hear of a newer one while this is on its way
+            proof = build_proof(signer, request, now, shown, access_token)
             response = await self._send(replace(request, headers={**request.headers, "DPoP": proof}))
             nonce = response.headers.get("dpop-nonce", "")
-            if not 0 < len(nonce) <= LONGEST_NONCE or nonce == self._nonces.get(place):
+            if not 0 < len(nonce) <= LONGEST_NONCE or nonce == shown:
                 break
             self._nonces[place] = nonce
             if not wants_nonce(response):
                 break
+            request = anew() if anew else request
         return response
 
     async def _signer(self, connection: Connection, now: float) -> Signer | None:

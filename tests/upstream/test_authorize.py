@@ -194,6 +194,21 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         {"params": {"id_token": "t", "iss": "x"}, "one": front(), "mode": "form_post"},
         "iss_mismatch",
     ),
+    (
+        "rp-22-hybrid-wrong-iss",
+        {"params": {"code": "c", "id_token": "t", "iss": "x"}, "one": HYBRID, "mode": "form_post", "document": NAMED},
+        "iss_mismatch",
+    ),
+    (
+        "rp-22-hybrid-with-neither",
+        {"params": {"code": "c"}, "one": HYBRID, "mode": "form_post", "document": NAMED},
+        "iss_mismatch",
+    ),
+    (
+        "rp-22-code-token-no-iss",
+        {"params": {"code": "c", "access_token": "a"}, "one": WITH_TOKEN, "mode": "form_post", "document": NAMED},
+        "iss_mismatch",
+    ),
     ("rp-22-error-without-iss", {"params": {"error": "access_denied"}, "document": NAMED}, "iss_mismatch"),
     ("cb-10-error-wins", {"params": {"error": "access_denied", "code": "c"}}, "upstream_access_denied"),
     (
@@ -214,6 +229,7 @@ def test_rp_22_the_right_iss_passes() -> None:
     """RP-22: a tenant that names itself (RFC 9207)."""
     assert answered({"code": "c", "iss": ISSUER}, document=NAMED).code == "c"
     assert answered({"id_token": "t"}, one=front(), mode="form_post", document=NAMED).id_token == "t"
+    assert answered({"code": "c", "id_token": "t"}, one=HYBRID, mode="form_post", document=NAMED).code == "c"
 
 
 def test_a_hybrid_answer_carries_exactly_what_was_asked_for() -> None:

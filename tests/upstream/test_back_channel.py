@@ -119,3 +119,18 @@ async def test_private_key_jwt_needs_no_secret() -> None:
     assert {jose.peek(token)[0]["kid"] for token in tokens} == {(await keys.signer(one, "ES256", NOW)).kid}
     assert len({jose.peek(token)[1]["jti"] for token in tokens}) == 2
     assert "client_secret" not in tenant.forms()[0]
+
+
+async def test_a_call_that_is_made_again_for_a_nonce_has_an_assertion_of_its_own() -> None:
+    """A tenant that asks for a nonce (RFC 9449 8) may have noted the assertion as used (RFC 7523 3)."""
+    sent: list[HttpRequest] = []
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        sent.append(request)
+        return as_json({"error": "use_dpop_nonce"}, 400, **{"dpop-nonce": "n"}) if len(sent) == 1 else as_json({})
+
+    one = connection(client_secret=None, token_endpoint_auth_method="private_key_jwt", dpop_signing_alg="ES256")
+    back = BackChannel(send, ConnectionKeys(MemoryStore()))
+    assert (await back.post(one, check_metadata(DOCUMENT, one), URL, FORM, NOW)).status == 200
+    tokens = [parse_qs(request.body.decode())["client_assertion"][0] for request in sent]
+    assert len({jose.peek(token)[1]["jti"] for token in tokens}) == len(sent) == 2
