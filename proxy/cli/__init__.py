@@ -9,6 +9,7 @@
     clients          applications, and the tokens with which they register
     token            an access token for the Management API
     sessions         who is logged in, and how applications hear of a logout
+    consents         what people allowed applications of others
     plugins          what is loaded, and what it does with a person's claims
 
 Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
@@ -100,6 +101,18 @@ COMMANDS = (
         "sessions deliveries --json",
     ),
     (
+        "consents list",
+        "consents:list_consents",
+        "Show what a person allowed applications of others.",
+        "consents list --user 'oidc|corp|ada'",
+    ),
+    (
+        "consents revoke",
+        "consents:revoke",
+        "Take a consent back, and what it opened.",
+        "consents revoke --user 'oidc|corp|ada' --client reg_7c1d",
+    ),
+    (
         "token",
         "token:token",
         "Make a Management API access token, and print it.",
@@ -119,6 +132,7 @@ GROUPS = {
     "connections": "The tenants people come from.",
     "clients": "Applications, and the tokens with which they register.",
     "sessions": "Who is logged in, and how applications hear of a logout.",
+    "consents": "What people allowed applications of others.",
     "plugins": "What is loaded, and what it does.",
 }
 

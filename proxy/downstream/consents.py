@@ -16,10 +16,13 @@ from proxy.downstream.grant import Grant
 from proxy.downstream.id_token import SCOPE_CLAIMS
 from proxy.models import Client
 from proxy.models.client import STANDARD_SCOPES
-from proxy.store import Get, Key, Op, Put, Record, Store, Touch, key
+from proxy.oidc.errors import Unavailable
+from proxy.store import Add, Get, Key, Record, Store, Swap, Touch, key
 
 KEPT = 400 * 86_400
 """Seconds that a consent is remembered after it was last of use: longer than any refresh token."""
+TRIES = 5
+"""How often a change is tried that others change at the same moment."""
 
 
 class Wanted(Protocol):
@@ -101,11 +104,18 @@ class Consents:
         return found is not None and found.since <= grant.created_at and found.covers(things(grant, client))
 
     async def allow(self, user_id: str, client_id: str, shown: Sequence[str], now: float) -> None:
-        """Add what the person allowed to what they allow the client already."""
-        known = await self.find(user_id, client_id)
-        before, since = (known.things, known.since) if known else ((), int(now))
-        consent = Consent(client_id, tuple(dict.fromkeys((*before, *shown))), since)
-        await self._store.run(_write(user_id, consent))
+        """Add what the person allowed to what they allow the client already. What is taken back meanwhile stays so."""
+        where, index = consent_key(user_id, client_id), (consents_of(user_id),)
+        for _ in range(TRIES):
+            record = await self._store.get(where)
+            known = Consent.from_record(record)
+            before, since = (known.things, known.since) if known else ((), int(now))
+            value = vars(Consent(client_id, tuple(dict.fromkeys((*before, *shown))), since))
+            write = Swap(where, value, KEPT, record.revision, index) if record else Add(where, value, KEPT, index)
+            (answer,) = await self._store.run(write)
+            if answer is (True if record else None):
+                return
+        raise Unavailable("the consent is being changed by somebody else")
 
     async def given_by(self, user_id: str) -> tuple[Consent, ...]:
         """All that a person allows, oldest first."""
@@ -116,7 +126,3 @@ class Consents:
     async def revoke(self, user_id: str, client_id: str) -> bool:
         """Take a consent back. Answers whether there was one. Its refresh tokens are refused from now on."""
         return bool(await self._store.drop(consent_key(user_id, client_id)))
-
-
-def _write(user_id: str, consent: Consent) -> Op:
-    return Put(consent_key(user_id, consent.client_id), vars(consent), KEPT, (consents_of(user_id),))

@@ -17,7 +17,7 @@ from proxy.downstream.question import WAITS
 from proxy.features import Answer, Caller
 from proxy.models import Client, Session
 from proxy.oidc.errors import ProtocolError, Refused, Shown, Unavailable
-from proxy.store import Put
+from proxy.store import Add
 from tests.downstream.world import (
     API,
     CALLBACK,
@@ -312,7 +312,7 @@ async def test_a_consent_that_cannot_be_kept_gives_no_code() -> None:
     case = await asking()
     id = await case.begin()
     fields = (await case.show(id)).values["fields"]
-    broken = Consents(FailingStore(case.world.store, lambda op: isinstance(op, Put), Unavailable("store")))
+    broken = Consents(FailingStore(case.world.store, lambda op: isinstance(op, Add), Unavailable("store")))
     with pytest.raises(Unavailable):
         page = replace(case.page, consents=broken)
         await page.handle(case.world.request({**fields, "choice": "allow"}, "POST"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,19 @@ from proxy.models.client import ApiGrant
 from proxy.oidc.errors import Refused, Unavailable
 from proxy.store import Get, Op
 from proxy.store.memory import MemoryStore
-from tests.downstream.world import API, CALLBACK, CORP, NOW, WEBAPP, Clock, FailingStore, World, a_session, asked
+from tests.downstream.world import (
+    API,
+    CALLBACK,
+    CORP,
+    NOW,
+    WEBAPP,
+    Clock,
+    FailingStore,
+    SlowStore,
+    World,
+    a_session,
+    asked,
+)
 
 ADA, EVE = "oidc|corp|ada", "oidc|corp|eve"
 THIRD = WEBAPP.model_copy(update={"client_id": "webapp", "is_first_party": False})
@@ -181,3 +194,22 @@ async def test_a_consent_of_another_shape_is_none(value: dict[str, Any]) -> None
     await store.put(consent_key("oidc|corp|ada", "webapp"), value, 100, under=(consents_of("oidc|corp|ada"),))
     assert await Consents(store).find("oidc|corp|ada", "webapp") is None
     assert await Consents(store).given_by("oidc|corp|ada") == ()
+
+
+async def test_az_23_what_is_taken_back_meanwhile_stays_taken_back() -> None:
+    """AZ-23: a consent that is revoked while another is being added does not come back with it, and the new one counts
+    from now: tokens of before stay worthless."""
+    store = SlowStore(MemoryStore())
+    consents = Consents(store)
+    await consents.allow(ADA, "webapp", ["scope openid", "scope email"], NOW)
+    await asyncio.gather(consents.allow(ADA, "webapp", ["scope profile"], NOW + 5), consents.revoke(ADA, "webapp"))
+    found = await consents.find(ADA, "webapp")
+    assert found == Consent("webapp", ("scope profile",), int(NOW) + 5)
+
+
+async def test_two_consents_in_one_moment_both_count() -> None:
+    """Two tabs allow different things."""
+    consents = Consents(SlowStore(MemoryStore()))
+    await asyncio.gather(*(consents.allow(ADA, "webapp", [f"scope {n}"], NOW) for n in ("openid", "email", "phone")))
+    found = await consents.find(ADA, "webapp")
+    assert found is not None and set(found.things) == {"scope openid", "scope email", "scope phone"}
