@@ -161,9 +161,10 @@ def _value(entry: Entry) -> Mapping[str, Any]:
 
 
 def _entry(value: Mapping[str, Any], revision: bytes) -> Entry | None:
-    """Back from the stored form; None for one that today's rules refuse: it serves nobody until it is mended."""
+    """Back from the stored form; None for one that today's rules refuse, or of a shape that we do not know: it serves
+    nobody until it is mended."""
     try:
         connection = Connection.model_validate(value["connection"])
-    except ValidationError:
+        return Entry(value["id"], connection, revision, value["extra"] or None, value["created_at"])
+    except (ValidationError, KeyError):
         return None
-    return Entry(value["id"], connection, revision, value["extra"] or None, value["created_at"])

@@ -13,6 +13,7 @@ from proxy.roster import Entry, NameTaken, Roster, connection_key, declared_id, 
 from proxy.store.memory import MemoryStore
 
 OPTIONS = ConnectionOptions(client_id="isthmus", issuer="https://idp.example", client_secret=SecretStr("geheim"))
+CONNECTION = {"name": "first", "options": {"client_id": "isthmus", "issuer": "https://idp.example"}}
 DECLARED = {"corp": Connection(name="corp", options=OPTIONS)}
 
 
@@ -105,3 +106,24 @@ async def test_while_the_store_is_away_the_last_copy_stands(
     with pytest.raises(Unavailable):
         await roster.add(entry("third"))
     assert list(roster) == ["corp", "other"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"id": "con_x"},
+        {"id": "con_x", "connection": CONNECTION},
+        {"id": 7, "connection": [], "extra": 1},
+        {"connection": None, "created_at": "x"},
+    ],
+)
+async def test_mg_11_a_record_of_another_shape_harms_no_other(store: MemoryStore, broken: dict[str, object]) -> None:
+    """MG-11: a newer version may keep connections in another way; those we can read are there all the same."""
+    roster = Roster(DECLARED, store)
+    await roster.add(entry("first"))
+    await roster.add(entry("other"))
+    await store.put(connection_key("first"), broken, 900)
+    fresh = Roster(DECLARED, store)
+    await fresh.refresh()
+    assert list(fresh) == ["corp", "other"]

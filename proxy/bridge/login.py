@@ -125,6 +125,7 @@ class Login(Feature):
             connection=connection.name,
             nonce=departure.nonce,
             verifier=departure.verifier,
+            issuer=departure.issuer,
             wishes=wishes,
             started_at=int(now),
         )

@@ -47,8 +47,12 @@ def claims_of(identity: Identity) -> Mapping[str, Any]:
         return identity.claims
     found = {**identity.userinfo, **identity.claims}
     for name in ("email", "phone_number"):
-        if found.get(name) != identity.userinfo.get(name) and f"{name}_verified" not in identity.claims:
-            found.pop(f"{name}_verified", None)
+        verified = f"{name}_verified"
+        sources = [one for one in (identity.claims, identity.userinfo) if name in one and one[name] == found[name]]
+        said = next((one[verified] for one in sources if verified in one), None)
+        found.pop(verified, None)
+        if said is not None:
+            found[verified] = said
     return found
 
 

@@ -55,6 +55,7 @@ class Recheck:
             connection=connection.name,
             nonce=departure.nonce,
             verifier=departure.verifier,
+            issuer=departure.issuer,
             wishes=wishes,
         )
         await self.store.run(trips.save(browser, trip))

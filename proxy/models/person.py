@@ -106,9 +106,9 @@ class Transaction:
     """One trip: app, connection, back to the app; one saved record, tied to one browser.
 
     ``request`` is the client's checked authorization request as plain values. With no ``connection`` the person is
-    still choosing; with one the browser is away at the tenant, and ``nonce``, ``verifier`` and ``wishes`` are what we
-    sent. ``previous`` is the session the browser had when the trip began: its ``sid``, ``user_id`` and ``auth_time``,
-    or empty.
+    still choosing; with one the browser is away at the tenant, which calls itself ``issuer``, and ``nonce``,
+    ``verifier`` and ``wishes`` are what we sent. ``previous`` is the session the browser had when the trip began: its
+    ``sid``, ``user_id`` and ``auth_time``, or empty.
     """
 
     id: str
@@ -119,4 +119,5 @@ class Transaction:
     connection: str = ""
     nonce: str = ""
     verifier: str = ""
+    issuer: str = ""
     wishes: Wishes = field(default_factory=Wishes)

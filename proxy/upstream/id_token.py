@@ -49,9 +49,9 @@ class Facts:
     now: float
 
     def number(self, name: str) -> float:
-        """A NumericDate (RFC 7519 2): a JSON number, no other. Raises ``UpstreamError``."""
+        """A NumericDate (RFC 7519 2): a JSON number, no other, and none before 1970. Raises ``UpstreamError``."""
         value = self.claims.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise bad("the ID token lacks a date, or it is no number", f"bad_{name}")
         return value
 

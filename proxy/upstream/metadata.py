@@ -109,8 +109,10 @@ def check_metadata(document: Mapping[str, Any], connection: Connection) -> Metad
 
 
 def moves(believed: Metadata, fresh: Metadata) -> tuple[str, ...]:
-    """What of a fresh document names another host than the believed one, or another issuer."""
-    names = [name for name, origin in believed.origins.items() if fresh.origins.get(name, origin) != origin]
+    """What of a fresh document names another host than the believed one, or another issuer. An endpoint that was not
+    there before may be on any host that is believed already."""
+    known = {origin(believed.issuer), *believed.origins.values()}
+    names = [name for name, at in fresh.origins.items() if at != believed.origins.get(name, at) or at not in known]
     return (*names, "issuer") if fresh.issuer != believed.issuer else tuple(names)
 
 

@@ -20,6 +20,7 @@ from proxy.upstream.connection_keys import ConnectionKeys
 from proxy.upstream.connections import Connections
 from proxy.upstream.envelope import Envelope
 from proxy.upstream.id_token import Expected, bad, verify_id_token
+from proxy.upstream.issuer import speaks_for
 from proxy.upstream.metadata import Metadata
 from proxy.upstream.refreshed import Known, build_refresh, check_refreshed, expected_of
 from proxy.upstream.token import BEARER, DPOP, Tokens, build_exchange, check_answer, check_exchange, tokens
@@ -27,11 +28,13 @@ from proxy.upstream.token import BEARER, DPOP, Tokens, build_exchange, check_ans
 
 @dataclass(frozen=True, repr=False)
 class Departure:
-    """Where to send the browser, and what the trip must remember: both are secrets."""
+    """Where to send the browser, and what the trip must remember: nonce and verifier, which are secrets, and the issuer
+    that the browser is sent to."""
 
     url: str
     nonce: str
     verifier: str
+    issuer: str
 
 
 class RelyingParty:
@@ -65,7 +68,8 @@ class RelyingParty:
             nonce=nonce,
             verifier=verifier,
         )
-        return Departure(await self._envelope.address(connection, metadata, params, now), nonce, verifier)
+        url = await self._envelope.address(connection, metadata, params, now)
+        return Departure(url, nonce, verifier, metadata.issuer)
 
     async def finish(
         self, connection: Connection, trip: Transaction, params: Mapping[str, str], *, mode: str, now: float
@@ -76,6 +80,8 @@ class RelyingParty:
         if trip.connection != connection.name:
             raise bad("this login belongs to another connection", "wrong_connection")
         metadata = await self._connections.metadata(connection, since=trip.started_at)
+        if trip.issuer not in ("", metadata.issuer):  # nor does it get the code
+            raise bad("the connection has another login service by now", "issuer_changed")
         answer = check_response(params, mode, connection, metadata)
         first = await self._front(connection, metadata, trip, answer, now) if answer.id_token else None
         if answer.code:
@@ -94,8 +100,10 @@ class RelyingParty:
     async def refresh(self, connection: Connection, refresh_token: str, known: Known, now: float) -> Tokens:
         """New tokens for the person that is ``known``; without an ID token or a refresh token if none came. Raises
         ``UpstreamError``: ``upstream_invalid_grant`` for a token that is not good any more, ``other_person`` for tokens
-        of somebody else; ``Unavailable``."""
+        of somebody else, ``issuer_changed`` where the connection has another tenant by now; ``Unavailable``."""
         metadata = await self._connections.metadata(connection, since=now)
+        if not speaks_for(known.issuer, connection.options, metadata.issuer):
+            raise bad("the connection has another login service by now", "issuer_changed")
         form = build_refresh(refresh_token)
         response = await self._back.post(connection, metadata, metadata.token_endpoint, form, now)
         found = check_answer(response, _scheme(connection))

@@ -29,7 +29,7 @@ def build_object(
 ) -> str:
     """``params`` as a token from us for the tenant, good once and not for long (RFC 9101 4). Without ``signer`` it is
     unsigned."""
-    claims: dict[str, Any] = {name: int(text) if name in _NUMBERS else text for name, text in params.items()}
+    claims: dict[str, Any] = {name: _value(name, text) for name, text in params.items()}
     claims |= {
         "iss": connection.options.client_id,
         "aud": metadata.issuer,
@@ -41,6 +41,11 @@ def build_object(
     if signer is not None:
         return signer.sign(claims, typ=TYPE)
     return f"{encode_json({'alg': 'none', 'typ': TYPE})}.{encode_json(claims)}."
+
+
+def _value(name: str, text: str) -> int | str:
+    """A number as one; a text that ``upstream_params`` put in its place is the tenant's to refuse."""
+    return int(text) if name in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 10 else text
 
 
 def object_key(id: str) -> Key:

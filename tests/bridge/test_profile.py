@@ -181,6 +181,12 @@ def test_rp_15_verified_is_said_of_the_address_beside_it(name: str) -> None:
     assert same[f"{name}_verified"] is True
     alone = claims_of(Identity("corp", "i", "ada", {}, userinfo=other))
     assert alone[f"{name}_verified"] is True
+    unsaid = claims_of(Identity("corp", "i", "ada", {f"{name}_verified": True}, userinfo={name: "b"}))
+    assert unsaid == {name: "b"}
+    denied = claims_of(
+        Identity("corp", "i", "ada", {f"{name}_verified": True}, userinfo={**other, f"{name}_verified": False})
+    )
+    assert denied[f"{name}_verified"] is False
 
 
 @pytest.mark.parametrize(

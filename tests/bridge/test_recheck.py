@@ -40,7 +40,7 @@ class Tenant:
 
     async def begin(self, connection: Connection, wishes: Wishes, *, state: str, now: float) -> Departure:
         self.wishes = wishes
-        return Departure(f"{IDP}/authorize?state={state}", "nonce", "verifier")
+        return Departure(f"{IDP}/authorize?state={state}", "nonce", "verifier", IDP)
 
     async def finish(self, *args: object, **kwargs: object) -> Identity:
         if isinstance(self.says, Exception):

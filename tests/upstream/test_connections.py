@@ -218,11 +218,16 @@ async def test_a_tenant_that_is_down_is_not_asked_by_everybody() -> None:
         {"jwks_uri": "https://idp.example:8443/jwks"},
         {"authorization_endpoint": "https://login.idp.example/authorize"},
         {"issuer": f"{ISSUER}/"},
+        {"userinfo_endpoint": "https://evil.example/userinfo"},
+        {
+            "pushed_authorization_request_endpoint": "https://evil.example/par",
+            "require_pushed_authorization_requests": True,
+        },
     ],
-    ids=["rp-23-token", "rp-23-jwks-port", "rp-23-authorize", "rp-23-issuer"],
+    ids=["rp-23-token", "rp-23-jwks-port", "rp-23-authorize", "rp-23-issuer", "rp-23-new-userinfo", "ss-13-new-pushed"],
 )
 async def test_rp_23_ss_13_a_document_that_moves_is_not_believed(
-    moved: dict[str, str], caplog: pytest.LogCaptureFixture
+    moved: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """RP-23, SS-13: the event is logged, the last good copy serves on, and no secret goes to the new host."""
     house = House()
@@ -239,10 +244,10 @@ async def test_rp_23_ss_13_a_document_that_moves_is_not_believed(
 
 
 async def test_rp_23_a_new_path_on_the_same_host_is_no_move() -> None:
-    """RP-23: the certification changes paths in each module."""
+    """RP-23: the certification changes paths in each module; and an endpoint may be new on a host that is known."""
     house = House()
     await house.keys()
-    house.tenant.document["jwks_uri"] = f"{ISSUER}/x7/jwks"
+    house.tenant.document |= {"jwks_uri": f"{ISSUER}/x7/jwks", "userinfo_endpoint": f"{ISSUER}/x7/userinfo"}
     house.clock.now += 3601
     await house.keys()
     assert house.tenant.sent[-1].url == f"{ISSUER}/x7/jwks"

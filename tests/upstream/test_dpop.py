@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -133,3 +134,22 @@ def test_when_a_nonce_is_wanted(response: HttpResponse, expected: bool) -> None:
 def test_an_answer_without_an_error_names_none(body: bytes) -> None:
     """Whatever a tenant sends, it is read as nothing."""
     assert oauth_error(HttpResponse(400, {}, body)) == ""
+
+
+async def test_two_calls_at_once_are_both_brought_the_nonce() -> None:
+    """RFC 9449 8: what another call heard meanwhile is no reason not to ask again; each call counts what it sent."""
+    both = asyncio.Event()
+    sent: list[str | None] = []
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        nonce = jose.peek(request.headers["DPoP"])[1].get("nonce")
+        sent.append(nonce)
+        if len(sent) == 2:
+            both.set()
+        await both.wait()
+        return GOOD if nonce == "n1" else asks("n1")
+
+    proofs = Proofs(send, ConnectionKeys(MemoryStore()))
+    await proofs.thumbprint(BOUND, NOW)
+    assert await asyncio.gather(*(proofs.send(TOKEN, BOUND, NOW) for _ in range(2))) == [GOOD, GOOD]
+    assert sent == [None, None, "n1", "n1"]

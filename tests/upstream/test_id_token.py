@@ -399,3 +399,10 @@ def test_rp_03_a_template_is_no_wildcard(iss: str, tid: Any, expected: str) -> N
     with pytest.raises(UpstreamError) as caught:
         of_family(iss=iss, tid=tid)
     assert caught.value.reason == expected
+
+
+@pytest.mark.parametrize("name", ["auth_time", "nbf"])
+@pytest.mark.parametrize("value", [-1, -1e308, -(10**30)])
+def test_rp_06_a_date_before_all_dates_is_none(name: str, value: float) -> None:
+    """RP-06: a negative date is no time, and would be a number without end in a session."""
+    assert reason(token(**{name: value})) == f"bad_{name}"

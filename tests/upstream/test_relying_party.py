@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -453,3 +454,22 @@ async def test_rp_31_refreshing() -> None:
         with pytest.raises(UpstreamError) as caught:
             await shore.party.refresh(shore.one, "rt", known, NOW)
         assert caught.value.reason == expected
+
+
+async def test_rp_31_ss_13_a_refresh_token_goes_to_nobody_but_its_issuer() -> None:
+    """RP-31, SS-13: of a connection that was given another tenant, the new one does not get what the old one gave."""
+    shore = Shore(connection())
+    with pytest.raises(UpstreamError) as caught:
+        await shore.party.refresh(shore.one, "rt", Known("https://old.example", "1001"), NOW)
+    assert caught.value.reason == "issuer_changed" and not shore.tenant.calls["token"]
+
+
+async def test_rp_22_a_trip_ends_at_the_tenant_where_it_began() -> None:
+    """RP-22: the connection was given another tenant, or its name to another connection, while the person was away: the
+    code and its verifier go to nobody."""
+    shore = Shore(connection())
+    left, waiting = await shore.go()
+    assert left.issuer == ISSUER
+    with pytest.raises(UpstreamError) as caught:
+        await shore.back(replace(waiting, issuer="https://old.example"), "query", code="c")
+    assert caught.value.reason == "issuer_changed" and not shore.tenant.calls["token"]

@@ -45,3 +45,10 @@ async def test_a_hosted_object_lies_where_nobody_can_guess() -> None:
     assert first != second and len(id) == 43
     record = await store.get(object_key(id))
     assert record is not None and record.value == {"token": "a.b.c"}
+
+
+@pytest.mark.parametrize("text", ["login", "", "-1", "1e3", "\u0663", "9" * 5000])
+def test_rp_35_a_max_age_that_is_no_number_harms_nobody(text: str) -> None:
+    """RP-35: ``upstream_params`` may put any text under ``max_age``; it goes up as it is, and no login breaks here."""
+    claims = jose.peek(build_object(ONE, METADATA, {**PARAMS, "max_age": text}, None, NOW))[1]
+    assert claims["max_age"] == text
