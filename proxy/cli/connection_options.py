@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -98,9 +97,11 @@ def _pair(text: str) -> tuple[str, Any]:
         raise _wrong("--option", "must be NAME=VALUE")
     if name in SECRETS and value != "null":
         raise _wrong("--option", f"{name} does not belong on a command line; see --client-secret and --options")
+    from proxy.oidc.strict_json import NotStrict, load
+
     try:
-        return name, json.loads(value)
-    except ValueError:
+        return name, load(value.encode())
+    except (NotStrict, UnicodeEncodeError):
         return name, value
 
 

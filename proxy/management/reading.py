@@ -166,13 +166,12 @@ def _modelled(values: Values) -> Connection:
         return Connection.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-    place = dotted(first["loc"])
+    place = dotted(first["loc"])[:200]
     if first["type"] == "missing":
         raise refusals.invalid_body(f"'Missing required property: {first['loc'][-1]}' ({place})") from None
     if first["type"] == "extra_forbidden":
-        raise refusals.invalid_body(
-            f"'Additional properties not allowed: {first['loc'][-1]}' ({place[:200]})"
-        ) from None
+        named = str(first["loc"][-1])[:100]
+        raise refusals.invalid_body(f"'Additional properties not allowed: {named}' ({place})") from None
     raise _at(place, WORDS.get(first["type"], "has a value of the wrong kind").format(**first.get("ctx", {}))) from None
 
 

@@ -47,8 +47,3 @@ def changed_meanwhile() -> Refused:
 def too_many() -> Refused:
     """403: there are as many connections as there may be."""
     return Refused("too_many_entities", "You have reached the maximum limit of connections", status=403)
-
-
-def insufficient_scope(scope: str) -> Refused:
-    """403: part of what was asked for needs another scope."""
-    return Refused("insufficient_scope", f"Insufficient scope, expected any of: {scope}", status=403)

@@ -11,8 +11,11 @@ from proxy.management.reading import AS_IT_IS, FILE_ONLY
 from proxy.models import Connection
 from proxy.roster import SECRETS, Entry
 
-SECRET_LIKE = re.compile(r"secret|passw|private_?key", re.IGNORECASE)
-"""Names of options that we do not know and that may hold one."""
+SECRET_LIKE = re.compile(
+    r"secret|passw|credential|(private|signing|decryption|encryption|api)_?key|(access|refresh|auth|bearer)_?token",
+    re.IGNORECASE,
+)
+"""Names in options that we do not know, and that may stand for one."""
 FIELDS = (
     "id",
     "name",
@@ -52,8 +55,14 @@ def shown_options(connection: Connection, extra: Mapping[str, Any]) -> dict[str,
     hidden = {*SECRETS, *FILE_ONLY}
     set_ones = connection.options.model_dump(mode="json", exclude_defaults=True, exclude=hidden)
     always = {name: getattr(connection.options, name) for name in ("type", "client_id", "scope")}
-    unknown = {name: value for name, value in extra.items() if not SECRET_LIKE.search(name)}
-    return {**always, **set_ones, **unknown}
+    return {**always, **set_ones, **_harmless(extra)}
+
+
+def _harmless(value: Any) -> Any:
+    """A value without what looks like a secret, however deep it lies."""
+    if isinstance(value, Mapping):
+        return {name: _harmless(one) for name, one in value.items() if not SECRET_LIKE.search(name)}
+    return [_harmless(one) for one in value] if isinstance(value, list) else value
 
 
 def etag(entry: Entry) -> str:

@@ -62,7 +62,7 @@ class Connection(BaseModel):
     @field_validator("enabled_clients", "realms")
     @classmethod
     def _clients(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
-        return checks.not_empty(ids)
+        return tuple(dict.fromkeys(checks.not_empty(ids)))
 
 
 def serves(connection: Connection | None, client: Client) -> bool:

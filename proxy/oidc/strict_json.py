@@ -1,7 +1,7 @@
 """JSON read strictly: what two parsers could read differently is refused (RFC 8725 2.6, 3.7; RFC 8259 4).
 
 Doubled names, ``NaN`` and ``Infinity``, numbers too large to be a date or a count, lone surrogates, a byte order mark,
-any encoding but UTF-8, nesting without end, and, where an object is expected, whatever is not one.
+any encoding but UTF-8, nesting deeper than ``DEEPEST``, and, where an object is expected, whatever is not one.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _LONE = re.compile(r"\\u[dD][89a-fA-F]")
 _MOST_DIGITS = 32
+DEEPEST = 64
+"""Arrays and objects within each other. What is read is kept and read again with less room on the stack: it must not
+depend on the caller whether it can be (a record that nobody can read stops all who list it)."""
 
 
 class NotStrict(ValueError):
@@ -38,7 +42,25 @@ def load(data: bytes) -> Any:
         raise
     except (ValueError, RecursionError):
         raise NotStrict("not well formed") from None
+    if text.count("[") + text.count("{") > DEEPEST and is_deep(found):
+        raise NotStrict("nested too deeply")
     return found
+
+
+def is_deep(value: Any) -> bool:
+    """Whether arrays and objects lie within each other more than ``DEEPEST`` times."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [one for each in level for one in _inner(each) if isinstance(one, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -409,17 +409,19 @@ async def test_a_connection_that_signs_nothing_has_no_keys(api: World) -> None:
 
 
 async def test_options_are_for_those_who_may_read_them(api: World) -> None:
-    """Without ``read:connections_options`` they are left out and nothing fails; without ``update:connections_options``
-    they cannot be changed, and the rest can."""
+    """Without ``read:connections_options`` they are left out and nothing fails. ``update:connections`` is all that a
+    change needs, as Auth0's own description of its API says: no more is told of the options than was sent."""
     made = await api.make()
     path = f"connections/{made['id']}"
     reader = await api.issue("read:connections")
     assert "options" not in (await api.ask("GET", path, token=reader))[1]
     assert not any("options" in one for one in (await api.ask("GET", "connections", token=reader))[1])
     writer = await api.issue("update:connections")
-    status, told = await api.ask("PATCH", path, {"options": OPTIONS}, token=writer)
-    assert (status, told["errorCode"]) == (403, "insufficient_scope")
-    assert told["message"] == "Insufficient scope, expected any of: update:connections_options"
+    sent = {**OPTIONS, "tenant_domain": "t.example"}
+    status, told = await api.ask("PATCH", path, {"options": sent}, token=writer)
+    assert status == 200 and told["options"] == {**sent, "scope": "openid profile email"}
+    status, told = await api.ask("PATCH", path, {"options": None, "display_name": "x"}, token=writer)
+    assert status == 200 and "options" not in told
     status, told = await api.ask("PATCH", path, {"display_name": "x"}, token=writer)
     assert status == 200 and "options" not in told
 
@@ -458,3 +460,37 @@ async def test_mg_02_a_route_without_a_scope_is_closed() -> None:
 
     async with world(Endpoint("api/v2/forgotten", ("GET",), Caller.OPERATOR, open_to_all)) as made:
         assert (await made.ask("GET", "forgotten"))[0] == 403
+
+
+@pytest.mark.parametrize("depth", [64, 300, 900])
+@pytest.mark.parametrize("place", ["extra", "oidc_metadata"])
+async def test_mg_14_nothing_is_kept_that_cannot_be_read_again(api: World, place: str, depth: int) -> None:
+    """MG-14: one connection with endless nesting would stop whoever reads the connections: every list, every node."""
+    nested: Any = "end"
+    for _ in range(depth):
+        nested = [nested]
+    options = {**OPTIONS, place: {"issuer": HOST, "deep": nested}}
+    status, told = await api.ask("POST", "connections", {"name": "deep", "strategy": "oidc", "options": options})
+    assert (status, told["errorCode"]) == (400, "invalid_body")
+    assert (await api.ask("GET", "connections"))[0] == 200
+
+
+async def test_mg_03_what_looks_like_a_secret_is_not_shown_however_deep_it_lies(api: World) -> None:
+    """MG-03: nested objects of options that nobody knows too."""
+    kept = {"settings": {"list": [{"clientSecret": SECRET, "plain": 1}]}, "api_key": SECRET, "signingKey": SECRET}
+    made = await api.make(options={**kept, "credentials": {"user": SECRET}, "refresh_token": SECRET})
+    for told in (made, (await api.ask("GET", f"connections/{made['id']}"))[1]):
+        assert SECRET not in json.dumps(told) and told["options"]["settings"] == {"list": [{"plain": 1}]}
+
+
+async def test_mg_14_a_long_name_is_cut_where_it_is_told(api: World) -> None:
+    """MG-14: an answer is no echo of 100 KB."""
+    for options in ({"connection_settings": {"A" * 100_000: 1}}, {"upstream_params": {"A" * 100_000: {"value": 1}}}):
+        body = {"name": "long", "strategy": "oidc", "options": {**OPTIONS, **options}}
+        status, told = await api.ask("POST", "connections", body)
+        assert status == 400 and len(told["message"]) < 1000
+
+
+async def test_an_application_is_listed_once(api: World) -> None:
+    """However often it is named: what is kept, shown and looked up does not grow by repeating it."""
+    assert (await api.make(enabled_clients=["webapp", "wiki"] * 20_000))["enabled_clients"] == ["webapp", "wiki"]

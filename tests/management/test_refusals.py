@@ -13,7 +13,6 @@ from proxy.oidc.errors import Refused
     [
         (refusals.invalid_body("'x'"), 400, "invalid_body"),
         (refusals.invalid_query("'x'"), 400, "invalid_query_string"),
-        (refusals.insufficient_scope("read:x"), 403, "insufficient_scope"),
         (refusals.too_many(), 403, "too_many_entities"),
         (refusals.no_connection(), 404, "inexistent_connection"),
         (refusals.no_client(), 404, "inexistent_client"),

@@ -18,6 +18,8 @@ ODD = {
     "1e999": b'{"a":1e999}',
     "5000-digits": b'{"a":' + b"9" * 5000 + b"}",
     "20000-arrays": b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    "65-arrays": b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
+    "960-objects": b'{"a":' * 960 + b"1" + b"}" * 960,
     "bom": b"\xef\xbb\xbf{}",
     "utf-16": '{"a":1}'.encode("utf-16"),
     "bad-utf-8": b'{"a":"\xff"}',
@@ -59,3 +61,8 @@ def test_a_value_of_any_kind_is_read_as_strictly() -> None:
     for text in (b'[{"a": 1, "a": 2}]', b"[NaN]", b"[", b"\xff"):
         with pytest.raises(NotStrict):
             load(text)
+
+
+def test_jo_11_mg_14_what_is_read_can_be_read_again_anywhere() -> None:
+    """JO-11, MG-14: nesting ends long before it depends on who calls whether a text can be read; width does not."""
+    assert load(b"[" * 64 + b"]" * 64) and len(load(b"[" + b"{}," * 5000 + b"[]]")) == 5001
