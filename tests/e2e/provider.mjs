@@ -3,7 +3,8 @@
 //   node provider.mjs '{"issuer": "http://localhost:1234", "port": 1234, "clients": [...], "people": {...}}'
 //
 // Everything it offers of what Isthmus can do is switched on. "strict", with an issuer, a port and clients of its own,
-// is a second one in the same process: it takes pushed requests only, and proofs of possession only with its nonce.
+// is a second one in the same process: it takes pushed requests only, proofs of possession only with its nonce, and
+// registrations only with its "token".
 //
 // Prints one line of JSON once it listens. Each line on its standard input is a request, answered by a line:
 // ["rotate"] makes new keys, which sign at once, beside the old ones; ["hits"] tells how often each path was asked.
@@ -44,6 +45,7 @@ const configuration = (clients, more) => ({
 
 const nonceSecret = randomBytes(32);
 const STRICT = {
+  registration: { enabled: true, initialAccessToken: strict?.token },
   pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
   dPoP: { enabled: true, nonceSecret, requireNonce: () => true },
 };

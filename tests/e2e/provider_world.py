@@ -28,6 +28,7 @@ MIRA = PEOPLE[0]
 FRONT = ("id_token", "id_token token")
 STRICT = "strict"
 """A connection whose name begins so is one to the provider that insists on pushed requests and nonces."""
+TOKEN = "the-initial-access-token-that-the-strict-one-wants"
 Options = Mapping[str, Any]
 
 
@@ -36,6 +37,7 @@ class ProviderWorld:
     """Everything running. ``file`` and ``environ`` are for commands beside the server."""
 
     issuer: str
+    strict: str
     provider: Program
     node: Node
     app: AuthlibApp
@@ -124,6 +126,7 @@ async def provider_world(
         "strict": {
             "issuer": where[True],
             "port": strict,
+            "token": TOKEN,
             "clients": [one for one in told if one["client_id"].startswith(STRICT)],
         },
     }
@@ -143,4 +146,4 @@ async def provider_world(
         node = await stack.enter_async_context(isthmus(directory, store, port=port, **site))
         file, environ = await asyncio.to_thread(configure, directory, ours, port, site)
         app.issuer = node.issuer
-        yield ProviderWorld(where[False], provider, node, app, file, environ)
+        yield ProviderWorld(where[False], where[True], provider, node, app, file, environ)
