@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Sequence
 
 import aiohttp_session
 from aiohttp import web
@@ -28,29 +25,23 @@ from proxy.bridge.notices import BackChannelNotices
 from proxy.bridge.offboarding import Offboarding
 from proxy.bridge.profile import Profiles
 from proxy.bridge.recheck import Recheck
-from proxy.bridge.session import Sessions
 from proxy.bridge.session_frame import PATH as WATCH
 from proxy.bridge.session_frame import SessionFrame
 from proxy.bridge.upstream_tokens import UpstreamTokens
-from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.authorization_code import AuthorizationCode
-from proxy.downstream.authorize_endpoint import Authorize, Shore
-from proxy.downstream.backchannel_logout import BackChannelLogout, LogoutCalls
+from proxy.downstream.authorize_endpoint import Authorize
+from proxy.downstream.backchannel_logout import BackChannelLogout
 from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.downstream.client_credentials import ClientCredentials
-from proxy.downstream.client_keys import ClientKeys
 from proxy.downstream.client_metadata import House
-from proxy.downstream.clients import Clients
 from proxy.downstream.consent import Consent
 from proxy.downstream.consents import Consents
 from proxy.downstream.deliveries import Deliveries
 from proxy.downstream.device import DeviceCode
 from proxy.downstream.device_codes import DeviceCodes
 from proxy.downstream.device_page import Activation
-from proxy.downstream.dpop import Proofs
 from proxy.downstream.front_channel import FrontChannel
 from proxy.downstream.frontchannel_logout import FrontChannelLogout
-from proxy.downstream.grant import Lifetimes
 from proxy.downstream.id_token import IdTokens
 from proxy.downstream.initial_tokens import InitialTokens
 from proxy.downstream.introspection import Introspection
@@ -67,35 +58,30 @@ from proxy.downstream.request_object import RequestObjects
 from proxy.downstream.revocation import Revocation
 from proxy.downstream.session_management import SessionManagement
 from proxy.downstream.standing import Standing
-from proxy.downstream.subjects import Subjects
 from proxy.downstream.third_party_login import ThirdPartyLogin
 from proxy.downstream.token import Issuer, Token
 from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
-from proxy.features import Doors, Endpoint, Feature, Redeem, Respond
+from proxy.features import Doors, Feature, Redeem, Respond
 from proxy.management.connections import ManagedConnections
 from proxy.management.connections_api import ConnectionsApi
 from proxy.models import Connection
 from proxy.oidc.errors import Unavailable
+from proxy.parts import Parts, way_out
 from proxy.roster import Roster
 from proxy.settings import Settings
 from proxy.store import Store
-from proxy.store.sealing import Seal
-from proxy.upstream.connection_keys import ConnectionKeys
-from proxy.upstream.connections import Connections
 from proxy.upstream.federation import Federation
-from proxy.upstream.relying_party import RelyingParty
 from proxy.upstream.rounds import Rounds
-from proxy.upstream.status import Statuses
-from proxy.upstream.visit import Doctor
 from proxy.web import callers_operator
+from proxy.web.background import repeating, running
 from proxy.web.callers import Callers
 from proxy.web.callers_operator import API
 from proxy.web.cookies import SameSite, cookie_name
-from proxy.web.cors import PUBLIC
 from proxy.web.gate import TELL
-from proxy.web.pages import ASSETS, Pages
+from proxy.web.pages import Pages
+from proxy.web.routes import add_assets, add_routes, base_path
 from proxy.web.session import SessionStorage
 from proxy.web.throttle import Throttle
 from proxy.web.worker import CAN_SIGN
@@ -109,70 +95,6 @@ ROUNDS_CHECK = 60.0
 """Seconds between two looks at whether the tenants are to be visited again, which is about once an hour."""
 KEYS = web.AppKey("keys", KeyRing)
 ROSTER = web.AppKey("roster", Roster)
-log = logging.getLogger("isthmus.app")
-
-
-class Parts:
-    """What features need, made once from settings, store and secrets."""
-
-    def __init__(self, settings: Settings, store: Store, secrets: Sequence[bytes], wire: Wire) -> None:
-        self.settings, self.store = settings, store
-        self.issuer = settings.tenant.issuer
-        self.plugins = plugins.load(settings.plugins)
-        self.roster = Roster(settings.connections, store)
-        self.lifetimes = lifetimes(settings)
-        self.keys = KeyRing(
-            store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
-        )
-        self.clients = Clients(settings.clients, store)
-        self.subjects = Subjects(store)
-        self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
-        self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)
-        self.send = wire.send
-        self.client_keys = ClientKeys(wire.send, time.time)
-        self.tenants = tenants = Connections(self.roster, wire.send, time.time)
-        self.doctor = Doctor(tenants, self.roster, time.time)
-        self.rounds = Rounds(self.roster, self.doctor, Statuses(store), store)
-        self.connection_keys = ConnectionKeys(store)
-        leeway = settings.server.clock_leeway
-        self.relying_party = RelyingParty(tenants, self.connection_keys, store, issuer=self.issuer, leeway=leeway)
-        calls = LogoutCalls(self.issuer, self.clients, self.keys, self.subjects, wire.send)
-        self.deliveries = Deliveries(store, calls.carry, time.time)
-        self.form_key = Seal(secrets).derive("form")
-        self.proofs = Proofs(self.issuer, store, Seal(secrets).derive("dpop"), settings.tokens.dpop_nonce)
-        self.shore = Shore(
-            self.issuer,
-            self.clients,
-            self.roster,
-            store,
-            self.keys,
-            self.subjects,
-            settings.tenant.acr_values,
-            settings.tenant.require_pushed_authorization_requests,
-        )
-
-
-def way_out(settings: Settings) -> Wire:
-    """The wire, with what each connection alone may call and trust. Raises ``Misconfigured``."""
-    server = settings.server
-    wire = Wire(issuer=settings.tenant.issuer, allow_private=server.allow_private, trust=server.trust)
-    for name, connection in settings.connections.items():
-        options = connection.options
-        wire.admit(name, allow_private=options.allow_private, trust=options.trust)
-    return wire
-
-
-def lifetimes(settings: Settings) -> Lifetimes:
-    """The lifetimes that the configuration gives tokens."""
-    tokens = settings.tokens
-    return Lifetimes(
-        code=tokens.code,
-        access_token=tokens.access_token,
-        id_token=tokens.id_token,
-        refresh_idle=tokens.refresh_idle,
-        refresh_absolute=tokens.refresh_absolute,
-        reuse_window=tokens.refresh_reuse_window,
-    )
 
 
 def features(parts: Parts) -> tuple[Feature, ...]:
@@ -310,7 +232,9 @@ def management(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
     people, federation = Offboarding(parts.store, logout.end), Federation(parts.send, parts.store)
 
     async def concerned(before: Connection, after: Connection | None) -> None:
-        if after is None:
+        if after is not None:
+            await people.end_strangers(after, time.time())
+        else:
             await people.delete_of_connection(before.name, time.time())
             await parts.connection_keys.forget(before)
             await federation.take_back(before.name)
@@ -343,42 +267,6 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     site.cleanup_ctx.append(lambda _: delivering(parts.deliveries))
     site.cleanup_ctx.append(lambda _: plugged(parts.plugins))
     return site
-
-
-def base_path(issuer: str) -> str:
-    """The path below which every address of ours lies; ends in a slash, as the issuer does."""
-    return urlsplit(issuer).path
-
-
-def add_routes(site: web.Application, features: Sequence[Feature], callers: Callers, base: str) -> None:
-    """Every endpoint of every feature, in the wrapper of its caller."""
-    for feature in features:
-        for endpoint in feature.endpoints():
-            handler = callers.wrap(endpoint)
-            for method in methods_of(endpoint):
-                site.router.add_route(method, base + endpoint.path, handler)
-            if endpoint.cors:
-                site.router.add_route("OPTIONS", base + endpoint.path, callers.cors.preflight(endpoint))
-
-
-def methods_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """What is asked of an endpoint, and HEAD where it only shows what is public (RFC 9110 9.3.2): there alone it cannot
-    do any harm."""
-    return (*endpoint.methods, "HEAD") if endpoint.cors == PUBLIC else endpoint.methods
-
-
-def add_assets(site: web.Application, pages: Pages, base: str) -> None:
-    """The pages' style and pictures: a closed list, read at start, under an address that changes with them."""
-
-    async def serve(request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if name not in ASSETS:
-            raise web.HTTPNotFound
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=pages.assets[name], content_type=ASSETS[name], headers=headers)
-
-    for method in ("GET", "HEAD"):
-        site.router.add_route(method, f"{base}assets/{{version}}/{{name}}", serve)
 
 
 async def opened(wire: Wire) -> AsyncIterator[None]:
@@ -425,31 +313,3 @@ async def look(parts: Parts) -> None:
     """One look at what the store holds for all nodes. Raises ``Unavailable``."""
     await parts.keys.keep(time.time())
     await parts.subjects.load()
-
-
-@contextlib.asynccontextmanager
-async def repeating(work: Callable[[], Awaitable[object]], seconds: float, failed: str) -> AsyncIterator[None]:
-    """Do ``work`` every so many seconds until the end of the block. A failure is logged, and the next turn comes."""
-
-    async def turns() -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the next turn must come
-                log.warning(failed, extra={"reason": str(error)})
-
-    async with running(turns()):
-        yield
-
-
-@contextlib.asynccontextmanager
-async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """A task that runs until the end of the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -25,9 +25,10 @@ LAYERS = {
     "upstream": 2, "downstream": 2,
     "bridge": 3,
     "web": 4, "lab": 4, "management": 4,
-    "app": 5,
-    "cli": 6,
-    "__main__": 7,
+    "parts": 5,
+    "app": 6,
+    "cli": 7,
+    "__main__": 8,
 }  # fmt: skip
 """Arrows go down only. An import counts under ``TYPE_CHECKING`` too: a type is knowledge like any other."""
 
@@ -41,6 +42,7 @@ JWT_LIBRARIES = {"jwt", "joserfc"}
 JWT_FILES = (Path("proxy/oidc/jose.py"), Path("proxy/oidc/keys.py"))
 
 TESTED_ELSEWHERE = {
+    "proxy/parts.py": "tests/test_app.py",  # what is made there is seen at work there
     "proxy/hooks.py": "tests/plugins/test_chain.py",  # a page of signatures; calling them is the chain's matter
 }
 """Files whose test has another name, each with that test."""

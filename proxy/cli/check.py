@@ -81,7 +81,7 @@ def _load_plugins(settings: Settings) -> tuple[tuple[PluginInfo, ...], tuple[str
 
 async def _visit(settings: Settings) -> Mapping[str, Health]:
     """Every tenant visited, all at once."""
-    from proxy.app import way_out
+    from proxy.parts import way_out
     from proxy.upstream.connections import Connections
     from proxy.upstream.visit import Doctor
 

@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from proxy.app import add_routes
 from proxy.bridge.session import Sessions
 from proxy.downstream.clients import Clients, Known
 from proxy.downstream.registered import Registered, Registry
@@ -22,6 +21,7 @@ from proxy.store.memory import MemoryStore
 from proxy.web.callers import Callers
 from proxy.web.cors import ABOUT, Cors
 from proxy.web.pages import Pages
+from proxy.web.routes import add_routes
 from proxy.web.session import SessionStorage
 from tests.downstream.world import FailingStore, World, a_session
 from tests.kit.signing_client import authenticator

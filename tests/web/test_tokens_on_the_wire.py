@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
-from proxy.app import add_routes
 from proxy.bridge.session import Sessions
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.consents import Consents
@@ -23,6 +22,7 @@ from proxy.downstream.token import Token
 from proxy.oidc.dpop import ALGORITHMS
 from proxy.web.callers import Callers
 from proxy.web.pages import Pages
+from proxy.web.routes import add_routes
 from proxy.web.session import SessionStorage
 from tests.downstream.world import API, CALLBACK, ISSUER, SECRET, VERIFIER, WEBAPP, World, a_session, payload
 from tests.kit.dpop import Holder

@@ -18,6 +18,7 @@ from proxy.lab.keys import odd_keys
 from proxy.models import Connection
 from proxy.oidc import jose
 from proxy.oidc.errors import UpstreamError
+from proxy.parts import way_out
 from proxy.roster import Entry
 from proxy.upstream.federation import Federation
 from proxy.upstream.ourselves import Ourselves
@@ -32,7 +33,7 @@ ONE_OF_EACH = (("code", "query"), ("id_token", "form_post"), ("code id_token tok
 @pytest_asyncio.fixture(loop_scope="session")
 async def federation(house: House) -> AsyncIterator[Federation]:
     """What finds tenants and registers at them, with the real way out."""
-    async with app.way_out(house.node.settings) as wire:
+    async with way_out(house.node.settings) as wire:
         yield Federation(wire.send, house.node.store)
 
 
