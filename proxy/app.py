@@ -233,7 +233,7 @@ def management(parts: Parts, logout: Logout) -> tuple[Feature, ...]:
 
     async def concerned(before: Connection, after: Connection | None) -> None:
         if after is not None:
-            await people.end_strangers(after, time.time())
+            await people.end_strangers(before, after, time.time())
         else:
             await people.delete_of_connection(before.name, time.time())
             await parts.connection_keys.forget(before)

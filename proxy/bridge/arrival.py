@@ -29,6 +29,7 @@ from proxy.models import Client, Connection, Identity, Session, Transaction
 from proxy.models.connection import serves
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
 from proxy.store import Add, Drop, Get, Put, Store, Take, Taken
+from proxy.upstream.issuer import may_speak
 from proxy.upstream.relying_party import RelyingParty
 
 
@@ -116,12 +117,19 @@ class Arrival(Feature):
         client = await self.clients.find(trip.client_id, request.now)
         connection = self.connections.get(trip.connection)
         if client is None or connection is None or not serves(connection, client):
-            raise Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
+            raise _disabled()
         own = f"/{connection.name}" if connection.options.own_callback else ""
         if request.path != f"{urlsplit(self.issuer).path}login/callback{own}":
             raise Shown("invalid_request", "this answer came to another connection's address", reason="wrong_callback")
         check_stored(trip.request, client)
         return client, connection
+
+    def _check_unchanged(self, name: str, client: Client, identity: Identity) -> None:
+        """The connection is still the one that the person came through: the tenant may have taken its time. Raises
+        ``Shown``."""
+        now = self.connections.get(name)
+        if now is None or not serves(now, client) or not may_speak(identity.issuer, now.options):
+            raise _disabled()
 
     async def _failed(
         self, request: Request, trip: Transaction, asked: AuthorizeRequest, error: UpstreamError
@@ -147,6 +155,7 @@ class Arrival(Feature):
         who = user_id(connection.name, identity.subject)
         mapped = await self.profiles.of(connection, client, identity)
         mapped = await with_root(self.store, connection, who, mapped)
+        self._check_unchanged(connection.name, client, identity)
         session = Session(
             sid="",
             user_id=who,
@@ -222,6 +231,10 @@ class Arrival(Feature):
         if refusal is not None:
             raise refusal
         return await self._write(request, asked, client, visit, note.value if overtaken else {}, noted=session.sid)
+
+
+def _disabled() -> Shown:
+    return Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
 
 
 def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:

@@ -1,4 +1,4 @@
-"""The end of a person here, or of all who came through a connection: blocked, or deleted.
+"""The end of a person here, or of all of a connection: blocked, deleted, or of a tenant that was replaced by another.
 
 First it is written that they may not log in, or the record is gone; then their sessions end, with every token that is
 bound to them, and the refresh tokens that outlive a session. Whoever logs in meanwhile is found by one or the other.
@@ -16,8 +16,9 @@ from proxy.bridge.users import KEPT, count_key, login_key, user_key, users_of
 from proxy.downstream import grant as grants
 from proxy.downstream.consents import consents_of
 from proxy.downstream.grant import blocked_key, grants_of_user
-from proxy.models import Session
+from proxy.models import Connection, Session
 from proxy.store import Drop, Get, Key, List, Op, Put, Record, Store, Touch
+from proxy.upstream.issuer import may_speak, speakers
 
 _PORTION = 100
 End = Callable[[Session, Sequence[str], float], Awaitable[Any]]
@@ -63,6 +64,18 @@ class Offboarding:
             await self._end_all(who, now)
             deleted += await self._delete(who, now)
         return deleted
+
+    async def end_strangers(self, before: Connection, after: Connection, now: float) -> int:
+        """End all of those whose issuer a changed connection does not hear any more. Answers how many they were."""
+        if speakers(before.options) == speakers(after.options):
+            return 0
+        ended = 0
+        for keys in _portions(await self._store.list(users_of(after.name))):
+            users = [user.value for user in await self._store.run(*map(Get, keys)) if user]
+            who = [user["user_id"] for user in users if not may_speak(user["issuer"], after.options)]
+            await self._end_all(who, now)
+            ended += len(who)
+        return ended
 
     async def _delete(self, who: Sequence[str], now: float) -> int:
         answers = await self._read(who, lambda one: (Get(user_key(one)), List(consents_of(one))))

@@ -17,6 +17,7 @@ from typing import Any
 from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
 from proxy.store import Drop, Key, Op, Put, Record, Store, Swap, Touch, digest, key
+from proxy.upstream.issuer import may_speak
 
 
 def sessions_of_user(user_id: str) -> Key:
@@ -66,8 +67,13 @@ class Sessions:
         if record is None or not hmac.compare_digest(digest(secret), str(record.value.get("secret"))):
             return None
         session = from_value(record.value)
-        alive = session is not None and now < session.expires_at and session.connection in self._connections
+        alive = session is not None and now < session.expires_at and self._is_heard(session)
         return session if alive else None
+
+    def _is_heard(self, session: Session) -> bool:
+        """Whether its connection is there, and its issuer is still one of that connection's."""
+        connection = self._connections.get(session.connection)
+        return connection is not None and may_speak(session.issuer, connection.options)
 
     def lifetime(self, session: Session, now: float) -> int:
         """Seconds until the idle end, or the absolute one if that is nearer."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.models import ConnectionOptions
 from proxy.models.connection_options import TENANT_ID
+from proxy.upstream.metadata import expected_issuers
 
 
 def speaks_for(issuer: Any, options: ConnectionOptions, known: str) -> bool:
@@ -17,6 +18,16 @@ def speaks_for(issuer: Any, options: ConnectionOptions, known: str) -> bool:
     if not isinstance(issuer, str):
         return False
     return bool(tenant_of(issuer, options)) if is_template(options) else issuer == known
+
+
+def speakers(options: ConnectionOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The issuers that the options name, and the tenants that a template among them stands for."""
+    return expected_issuers(options), options.tenant_ids
+
+
+def may_speak(issuer: str, options: ConnectionOptions) -> bool:
+    """Whether what ``issuer`` said before still counts, as far as the options say without asking anybody."""
+    return bool(tenant_of(issuer, options)) if is_template(options) else issuer in expected_issuers(options)
 
 
 def is_template(options: ConnectionOptions) -> bool:

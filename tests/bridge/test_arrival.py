@@ -12,7 +12,7 @@ from proxy.bridge import transaction as trips
 from proxy.bridge.arrival import Arrival
 from proxy.bridge.logout import Logout
 from proxy.bridge.profile import Profiles
-from proxy.bridge.session import Sessions
+from proxy.bridge.session import Sessions, sessions_of_user
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.clients import Clients
 from proxy.downstream.grant import session_key
@@ -207,6 +207,7 @@ async def test_rp_19_another_issuer_for_a_known_person_is_refused_and_leaves_not
     world = World()
     await world.login()
     world.tenant.says = Identity("corp", "https://evil.example", "ada", {})
+    world.connections["corp"] = connection("corp", discovery_url="https://evil.example")
     await world.store.drop(trips.last_login(BROWSER))
     await world.trip()
     with pytest.raises(UpstreamError) as refused:
@@ -446,3 +447,27 @@ async def test_a_trip_that_no_client_began_is_no_login() -> None:
     answer = await world.arrive()
     assert answer.page == "rechecked.html" and answer.sign_in is None
     assert [each async for each in world.store.scan("session")] == []
+
+
+@pytest.mark.parametrize("changed", ["removed", "disabled", "moved"])
+async def test_rp_21_what_is_taken_away_while_the_tenant_is_asked_does_not_come_back(changed: str) -> None:
+    """RP-21, MG-15: a tenant that answers slowly gains nothing by it: the connection is looked at again before anything
+    is written, so that a name that was given away meanwhile opens nothing."""
+    world = World()
+    before = world.connections["corp"]
+
+    class Slow(Tenant):
+        async def finish(self, *args: object, mode: str, now: float) -> Identity:
+            del world.connections["corp"]
+            if changed == "disabled":
+                world.connections["corp"] = before.model_copy(update={"enabled_clients": ()})
+            if changed == "moved":
+                world.connections["corp"] = connection("corp", discovery_url="https://new.example")
+            return await super().finish(*args, mode=mode, now=now)
+
+    world.tenant = Slow()
+    await world.trip()
+    with pytest.raises(Shown) as refused:
+        await world.arrive()
+    assert (refused.value.status, refused.value.reason) == (403, "connection_disabled")
+    assert not await world.store.list(sessions_of_user("oidc|corp|ada"))

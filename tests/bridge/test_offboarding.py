@@ -149,6 +149,7 @@ async def test_mg_15_with_a_connection_go_its_people_and_no_others() -> None:
     assert await people.has(kept) == everything()
     assert await people.offboarding.delete_of_connection("corp", NOW) == 0
     people.world.tenant.says = Identity("corp", "https://new.example", "user-0", {})
+    people.world.connections["corp"] = connection("corp", discovery_url="https://new.example")
     assert (await people.world.login()).issuer == "https://new.example"
 
 
@@ -242,3 +243,17 @@ async def test_an_index_that_names_what_is_gone_harms_nobody() -> None:
     await people.world.store.drop(user_key("oidc|corp|old"))
     assert await people.offboarding.delete_of_connection("corp", NOW) == 0
     assert await Users(people.world.store).of_connection("corp", 0, 10) == ((), 1)
+
+
+async def test_rp_21_whom_a_connection_does_not_hear_any_more_is_out() -> None:
+    """RP-21, MG-15: the connection was given another tenant: what its people have ends, and their records stay, so that
+    the new tenant's people of the same names are not they (RP-19)."""
+    people = People()
+    gone, kept = await people.moves_in("ada"), await people.moves_in("bob", "x")
+    moved = connection("corp", **{**KEEPS, "discovery_url": "https://new.example"})
+    before = people.world.connections["corp"]
+    assert await people.offboarding.end_strangers(before, before, NOW) == 0
+    assert await people.has(gone) == everything()
+    assert await people.offboarding.end_strangers(before, moved, NOW) == 1
+    assert await people.has(gone) == BLOCKED
+    assert await people.has(kept) == everything()

@@ -147,6 +147,37 @@ async def test_se_14_a_session_of_a_removed_connection_is_none(store: MemoryStor
     assert await Sessions(store, {}, idle=100, absolute=1000).load(cookie, NOW) is None
 
 
+MOVED = {"discovery_url": "https://new.example"}
+FAMILY = {"issuer": "https://idp.example/{tenantid}", "tenant_ids": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "issuer", "alive"),
+    [
+        ({}, "https://idp.example", True),
+        ({}, "https://idp.example/", True),
+        (MOVED, "https://idp.example", False),
+        ({"issuer": "https://new.example"}, "https://idp.example", False),
+        ({**MOVED, "issuer": "https://idp.example"}, "https://idp.example", True),
+        ({"oidc_metadata": {"issuer": "https://new.example"}}, "https://idp.example", False),
+        (FAMILY, "https://idp.example/a", True),
+        (FAMILY, "https://idp.example/b", False),
+        (FAMILY, "https://idp.example/{tenantid}", False),
+    ],
+)
+async def test_se_14_rp_21_a_session_of_a_tenant_that_the_connection_does_not_hear_any_more_is_none(
+    store: MemoryStore, sessions: Sessions, options: dict[str, Any], issuer: str, alive: bool
+) -> None:
+    """SE-14, RP-21: the connection was given another tenant, or its name to another connection, or the tenant was taken
+    from the list: nobody whom the old one named is somebody of the new one."""
+    session = a_session(issuer=issuer)
+    cookie = await begun(sessions, store, session)
+    plain = {"client_id": "isthmus", "discovery_url": "https://idp.example", **options}
+    now = {"corp": Connection.model_validate({"name": "corp", "options": plain})}
+    found = await Sessions(store, now, idle=100, absolute=1000).load(cookie, NOW)
+    assert found == (session if alive else None)
+
+
 async def test_sessions_are_listed_by_person_and_by_the_tenants_session(sessions: Sessions, store: MemoryStore) -> None:
     """LO-11: the index holds a set, and the tenant's ``sid`` is told apart by issuer and connection."""
     one, two = a_session(), a_session()

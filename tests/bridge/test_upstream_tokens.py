@@ -85,9 +85,13 @@ async def test_rp_19_a_person_of_another_issuer_replaces_nothing() -> None:
     await world.login()
     await world.store.drop(trips.last_login(BROWSER))
     world.tenant.says = replace(ADA, issuer="https://evil.example", tokens=TenantTokens("evil"))
+    here = world.connections["corp"]
+    world.connections["corp"] = connection("corp", discovery_url="https://evil.example")
     await world.trip()
-    with pytest.raises(UpstreamError):
+    with pytest.raises(UpstreamError) as refused:
         await world.arrive()
+    assert refused.value.reason == "issuer_changed"
+    world.connections["corp"] = here
     assert await found(world) == GIVEN
 
 

@@ -85,6 +85,7 @@ async def test_rp_19_another_issuer_changes_nothing_of_a_known_person() -> None:
     world = World()
     await log_in(world, says(), source="192.0.2.1")
     before = await known(world)
+    world.connections["corp"] = connection("corp", discovery_url="https://evil.example")
     with pytest.raises(UpstreamError) as refused:
         await log_in(world, says(issuer="https://evil.example", name="Eve"), NOW + 9, source="192.0.2.66")
     assert refused.value.reason == "issuer_changed"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.upstream.issuer import is_template, speaks_for, subject_of, tenant_of
+from proxy.upstream.issuer import is_template, may_speak, speakers, speaks_for, subject_of, tenant_of
 from tests.upstream.conftest import ISSUER, connection
 
 ONE = connection().options
@@ -38,3 +38,13 @@ def test_rp_19_one_name_in_two_tenants_is_two_people() -> None:
     of = [subject_of("1001", f"https://login.idp.example/{id}/v2.0", FAMILY) for id in FAMILY.tenant_ids]
     assert of == ["acme.1001", "umbrella.east.1001"]
     assert subject_of("1001", ISSUER, ONE) == "1001"
+
+
+def test_rp_21_what_was_said_before_counts_as_long_as_the_options_name_who_said_it() -> None:
+    """RP-21: nobody is asked; the base of a discovery address with and without its slash, or a listed tenant."""
+    assert may_speak(ISSUER, ONE) and may_speak(f"{ISSUER}/", ONE) and not may_speak("https://new.example", ONE)
+    acme = "https://login.idp.example/acme/v2.0"
+    assert may_speak(acme, FAMILY) and not may_speak(TEMPLATE, FAMILY)
+    fewer = connection(issuer=TEMPLATE, tenant_ids=["umbrella.east"]).options
+    assert not may_speak(acme, fewer) and speakers(fewer) != speakers(FAMILY)
+    assert speakers(connection(scope="openid").options) == speakers(ONE)
