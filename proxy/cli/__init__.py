@@ -183,6 +183,8 @@ def _option_last(tokens: list[str]) -> list[str]:
 
 
 def _tell(status: int, *lines: str) -> int:
+    from proxy.cli.common import plain
+
     for line in lines:
-        print(" ".join(line.split()), file=sys.stderr)
+        print(plain(line), file=sys.stderr)
     return status

@@ -65,9 +65,15 @@ def marked(text: str, colour: str) -> str:
     return painted(text, colour, sys.stdout, os.environ)
 
 
+def plain(text: str) -> str:
+    """``text`` on one line, with whatever a terminal might obey shown as its escape: tenants and clients wrote it."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+
+
 def table(rows: Iterable[Iterable[str]]) -> str:
     """``rows`` in columns."""
-    cells = [[" ".join(cell.split()) for cell in row] for row in rows]
+    cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from proxy.cli.common import GREEN, RED, YELLOW, marked
+from proxy.cli.common import GREEN, RED, YELLOW, marked, plain
 
 if TYPE_CHECKING:
     from proxy.upstream.health import Finding, Health
@@ -21,7 +21,7 @@ MARKS = {
 
 def lines(name: str, health: Health) -> Iterator[str]:
     """The verdict on the connection ``name``, one line; then one for each further error and each warning."""
-    words = ", ".join(health.missing)
+    words = plain(", ".join(health.missing))
     others = [one for one in health.errors if one.code != "missing"]
     if not words and others:
         words = _told(others.pop(0))
@@ -32,4 +32,4 @@ def lines(name: str, health: Health) -> Iterator[str]:
 
 def _told(one: Finding) -> str:
     detail = f" ({one.detail})" if one.detail else ""
-    return f"{one.words}{detail}{f'; {one.remedy}' if one.remedy else ''}"
+    return plain(f"{one.words}{detail}{f'; {one.remedy}' if one.remedy else ''}")

@@ -1,8 +1,8 @@
 """``api/v2/connections``: connections over HTTP, as Auth0's Management API has them.
 
 ``ROUTES`` is the one table of what can be asked, with which scope; what is not in it does not exist. Options are shown
-only to those who may read them (``read:connections_options``), as at Auth0: without, they are left out. To change them takes
-``update:connections`` and no more, as its published description says: scripts were given what that asks for.
+only to those who may read them (``read:connections_options``), as at Auth0: without, they are left out. To change them,
+``update:connections`` is enough, as Auth0's description of its API says: scripts were given what that asks for.
 """
 
 from __future__ import annotations

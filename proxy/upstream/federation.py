@@ -70,7 +70,14 @@ class Federation:
         found = check_metadata(document, _connection(us.connection, issuer, channel))
         endpoint = _endpoint(document)
         request = registration.build_request(endpoint, asked, token, us.connection)
-        made = registration.check_response(await self._send(request), asked, endpoint)
+        answer = await self._send(request)
+        try:
+            made = registration.check_response(answer, asked, endpoint)
+        except UpstreamError:  # what is of no use here does not stay there
+            uri, token = registration.management(answer, endpoint)
+            if uri:
+                await self.undo(us.connection, uri, token)
+            raise
         place = {"discovery_url": issuer, "issuer": found.issuer, "own_callback": us.own_callback}
         return replace(made, options={**place, **made.options, **_profile(found, made.options)})
 

@@ -15,7 +15,7 @@ from proxy.oidc.keys import KeySet
 from proxy.upstream.metadata import Metadata
 
 GREEN, RED, INCOMPLETE, UNUSABLE = "green", "red", "incomplete", "unusable"
-"""Found; not found; found, but without what the channel needs; found, but wrong in another way."""
+"""Found; document or keys not found; found, but without what the channel needs; found, but wrong in another way."""
 ERROR: Literal["error"] = "error"
 WARNING: Literal["warning"] = "warning"
 DETAILS: Mapping[str, str] = {
@@ -94,6 +94,8 @@ class Health:
             return RED
         if "missing" in codes:
             return INCOMPLETE
+        if "keys_unreadable" in codes:  # an address that cannot be reached is red, whichever it is
+            return RED
         return UNUSABLE if codes else GREEN
 
     @property

@@ -20,6 +20,8 @@ from proxy.oidc.urls import origin
 from proxy.upstream.ourselves import METHODS, bad
 
 SECONDS = 10.0
+LAST = 253_402_300_800
+"""The end of the year 9999, in seconds: what can be written as a date."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,15 +53,17 @@ def check_response(response: HttpResponse, asked: Mapping[str, Any], endpoint: s
     if not isinstance(client_id, str) or not client_id:
         raise bad("the answer holds no client_id", "no_client_id")
     holds = {**asked, **{name: said[name] for name in asked if said.get(name) is not None}}
+    for name, value in holds.items():
+        if type(value) is not type(asked[name]):
+            raise bad(f"the answer holds a {name} of another type than is registered", "bad_registration")
     if asked["redirect_uris"][0] not in holds["redirect_uris"]:
         raise bad("the tenant registered another redirect URI", "other_redirect_uri")
-    ends = said.get("client_secret_expires_at", 0)
     uri, token = _management(said, endpoint)
     return Registered(
         options={"client_id": client_id, **_options(holds, said)},
         client_uri=uri,
         access_token=token,
-        secret_ends=ends if isinstance(ends, int) else 0,
+        secret_ends=_end(said.get("client_secret_expires_at")),
         holds=holds,
         changed={name: value for name, value in holds.items() if value != asked[name]},
     )
@@ -86,6 +90,21 @@ def _options(holds: Mapping[str, Any], said: Mapping[str, Any]) -> Mapping[str, 
             raise bad("the answer holds no client_secret", "no_client_secret")
         found["client_secret"] = secret
     return found
+
+
+def _end(said: Any) -> int:
+    """When the secret ends; 0, which is never, for what is no time."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 < said < LAST else 0
+
+
+def management(response: HttpResponse, endpoint: str) -> tuple[str, str]:
+    """How a registration is managed that was made, whatever else is wrong with the answer; both empty if it was not, or
+    does not say."""
+    try:
+        said = load_object(response.body)
+    except NotStrict:
+        return "", ""
+    return _management(said, endpoint) if response.status in (200, 201) else ("", "")
 
 
 def _management(said: Mapping[str, Any], endpoint: str) -> tuple[str, str]:

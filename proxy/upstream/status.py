@@ -83,7 +83,7 @@ def _of(connection: Connection) -> str:
 
 def _note(connection: Connection, value: Value, last: Value | None) -> None:
     """A change is one line in the log; that all is as it was is none."""
-    about = {"connection": connection.name, "state": value["status"]}
+    about = {"connection": connection.name, "status": value["status"]}
     before = last["status"] if last else GREEN
     if value["status"] != before:
         codes = [one["code"] for one in value["findings"]]

@@ -61,6 +61,8 @@ SECRETS: Final = frozenset(
 """Field names whose values are never written. An address is among them: its query may hold any of the others."""
 OPAQUE: Final = re.compile(r"[A-Za-z0-9_\-+=~]{24,}")
 """What looks like a token or a key inside a free text."""
+EVENT: Final = re.compile(r"[a-z]+(_[a-z]+)*")
+"""What our own events are called; however long, it is no token."""
 PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -148,7 +150,9 @@ class _Bridge(logging.Handler):
         level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
         own = record.name.startswith("isthmus")
         level = level if level in LEVELS else "info"
-        _write(level, scrub(record.getMessage()), fields, seldom_by="" if own else record.name)
+        said = record.getMessage()
+        name = said if own and EVENT.fullmatch(said) else scrub(said)
+        _write(level, name, fields, seldom_by="" if own else record.name)
 
 
 class _Output:

@@ -109,7 +109,7 @@ async def test_what_is_found_and_unusable_is_told_apart(run: Run, tmp_path: Path
         assert "what is found there is not a JSON object" in said.out
     async with tenant(jwks_uri="http://127.0.0.1:9/jwks") as base:
         said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
-        assert said.out.startswith("✗ found, but unusable  corp (front channel): the keys could not be had")
+        assert said.out.startswith("✗ not found  corp (front channel): the keys could not be had (nobody answers")
     async with tenant(issuer="https://other.example/") as base:
         said = await asyncio.to_thread(run, "check", "--config", configure(tmp_path, base))
     assert said.out.startswith("✗ found, but unusable  corp")

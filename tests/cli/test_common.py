@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.common import RED, configuration, open_store, painted, table
+from proxy.cli.common import RED, configuration, open_store, painted, plain, table
 from proxy.oidc.errors import Misconfigured
 from proxy.store import key
 from proxy.store.embedded import EmbeddedServer, running_socket
@@ -60,3 +60,10 @@ def test_a_missing_file_is_the_operators_mistake(tmp_path: Path) -> None:
     """Told like any other."""
     with pytest.raises(Misconfigured, match="--config or ISTHMUS_CONFIG"):
         configuration(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("evil", ["\x1b]0;owned\x07", "\x9b31m", "\u202egpj", "\x7f", "\ud800", "a\r\nb"])
+def test_mg_13_what_others_say_does_not_reach_the_terminal_as_orders(evil: str) -> None:
+    """MG-13: a tenant's or a client's words with terminal codes in them are shown as their escapes, in one line."""
+    assert plain(evil).isprintable() and table([(evil, "x")]).isprintable()
+    assert plain("Grüße, 日本 ✓") == "Grüße, 日本 ✓"

@@ -26,3 +26,9 @@ SKEW = Finding(WARNING, "clock_skew", "late", "set it")
 def test_a_line_for_the_verdict_and_one_for_each_other_finding(findings: tuple[Finding, ...], told: list[str]) -> None:
     """Marks, what is missing, details (this is the machine's operator), remedies."""
     assert list(lines("corp", Health(findings))) == told
+
+
+def test_mg_13_what_a_tenant_says_is_printed_without_its_terminal_codes() -> None:
+    """MG-13: the issuer that a document names is the tenant's own text."""
+    found = Health((Finding(ERROR, "issuer_mismatch", "another issuer", "", "https://x/\x1b]0;owned\x07"),))
+    assert all(line.isprintable() for line in lines("corp", found))

@@ -26,6 +26,7 @@ class Desk:
     def __init__(self, document: Any = None, links: Any = None, removal: int = 204) -> None:
         self.document, self.links, self.removal = document, links, removal
         self.sent: list[HttpRequest] = []
+        self.said: Any = {}
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.sent.append(request)
@@ -36,7 +37,7 @@ class Desk:
         if request.method == "POST":
             said = {**json.loads(request.body), "client_id": "c-1", "client_secret": "s" * 40}
             said |= {"registration_client_uri": f"{ISSUER}/register/c-1", "registration_access_token": "rat"}
-            return as_json(said, 201)
+            return as_json({**said, **self.said}, 201)
         if "webfinger" in request.url:
             return as_json({"links": self.links}) if self.links else HttpResponse(404, {}, b"")
         return as_json(self.document) if self.document else HttpResponse(404, {}, b"")
@@ -135,3 +136,14 @@ async def test_a_store_that_is_away_is_no_registration_forgotten() -> None:
     with pytest.raises(Unavailable):
         await Federation(desk.send, broken).take_back("corp")
     assert not desk.sent
+
+
+@pytest.mark.parametrize("lie", [{"client_id": 7}, {"redirect_uris": ["https://evil.example/"]}, {"response_types": 7}])
+async def test_mg_15_what_came_out_otherwise_is_taken_back(lie: Any) -> None:
+    """MG-15: a registration that cannot be used does not stay at the tenant, where nobody would know of it."""
+    desk = Desk(OPEN)
+    desk.said = lie
+    with pytest.raises(UpstreamError):
+        await Federation(desk.send, MemoryStore()).register(ISSUER, US)
+    assert [one.method for one in desk.sent] == ["GET", "POST", "DELETE"]
+    assert desk.sent[-1].headers["Authorization"] == "Bearer rat"

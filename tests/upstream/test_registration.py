@@ -124,3 +124,29 @@ def test_a_registration_is_taken_back_by_its_own_token() -> None:
         f"{ENDPOINT}/c-1",
         {"Authorization": "Bearer rat"},
     )
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"redirect_uris": 5},
+        {"redirect_uris": "https://sso.example/login/callback"},
+        {"response_types": 7},
+        {"response_types": "code"},
+        {"scope": ["openid"]},
+        {"id_token_signed_response_alg": {}},
+        {"token_endpoint_auth_method": []},
+        {"backchannel_logout_session_required": "yes"},
+    ],
+)
+def test_mg_14_an_answer_of_other_types_is_no_registration(lie: dict[str, Any]) -> None:
+    """MG-14: a tenant that answers something else is told apart in one line, not by a crash."""
+    with pytest.raises(UpstreamError) as refused:
+        check_response(answer(ASKED, **lie), ASKED, ENDPOINT)
+    assert refused.value.reason == "bad_registration"
+
+
+@pytest.mark.parametrize("ends", [True, -5, 10**12, 10**30, 1e300, "soon"])
+def test_mg_14_a_secret_that_ends_at_no_time_does_not_end(ends: Any) -> None:
+    """MG-14: what is no moment that can be printed is as if it were not said."""
+    assert check_response(answer(ASKED, client_secret_expires_at=ends), ASKED, ENDPOINT).secret_ends == 0

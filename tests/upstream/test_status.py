@@ -11,6 +11,7 @@ from proxy.store.memory import MemoryStore
 from proxy.upstream.health import ERROR, WARNING, Finding, Health
 from proxy.upstream.published import digest
 from proxy.upstream.status import Statuses, status_key
+from proxy.web.logs import SECRETS
 from tests.upstream.conftest import DOCUMENT, ISSUER, NOW, connection
 
 RED = Health((Finding(ERROR, "not_found", "none", "look", detail="nobody answers there"),))
@@ -65,7 +66,7 @@ async def test_a_state_is_logged_when_it_changes(statuses: Statuses, caplog: pyt
     caplog.set_level(logging.WARNING)
     for health in (good(), RED, RED, good()):
         await statuses.keep(connection(), health, NOW)
-    assert [(record.__dict__["before"], record.__dict__["state"]) for record in caplog.records] == [
+    assert [(record.__dict__["before"], record.__dict__["status"]) for record in caplog.records] == [
         ("green", "red"), ("red", "green"),
     ]  # fmt: skip
 
@@ -77,3 +78,12 @@ async def test_ss_09_details_and_secrets_are_not_kept() -> None:
     kept = await store.get(status_key("corp"))
     assert kept is not None
     assert "answers" not in str(kept.value) and "s3cret" not in str(kept.value)
+
+
+async def test_mg_13_no_field_of_the_line_is_one_that_the_log_hides(
+    statuses: Statuses, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MG-13: the log hides values by the names of fields, and ``state`` is one of them."""
+    caplog.set_level(logging.WARNING)
+    await statuses.keep(connection(), RED, NOW)
+    assert not SECRETS & caplog.records[0].__dict__.keys()

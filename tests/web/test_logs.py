@@ -146,3 +146,15 @@ def test_a_terminal_gets_plain_lines() -> None:
     logs.close()
     assert stream.getvalue().count("\n") == 1
     assert 'reason="a\\nb\\u001b[31m"' in stream.getvalue()
+
+
+def test_mg_13_the_name_of_an_event_is_told_however_long(paper: Paper) -> None:
+    """MG-13: an audit line whose event is hidden audits nothing; a token in a sentence is still hidden."""
+    names = ("registration_left_at_tenant", "federated_logout_skipped")
+    for name in names:
+        logging.getLogger("isthmus.upstream").warning(name)
+    logging.getLogger("isthmus.upstream").warning("token MARKERabcdefghijklmnopqrstuvwxyz")
+    logging.getLogger("redis").warning("markerabcdefghijklmnopqrstuvwxyz")
+    events = paper.events()
+    assert tuple(event["event"] for event in events[:2]) == names
+    assert "marker" not in paper.getvalue().lower()
