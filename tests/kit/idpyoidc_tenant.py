@@ -1,4 +1,4 @@
-"""An upstream tenant that is not ours: idpyoidc's OpenID Provider over TLS, code and id_token with form_post.
+"""An upstream tenant that is not ours: idpyoidc's OpenID Provider over TLS.
 
 ``person`` is who logs in; there is no form. Everything the provider decides is idpyoidc's own: this file is its
 configuration and the aiohttp around it.
@@ -6,6 +6,7 @@ configuration and the aiohttp around it.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections import Counter
@@ -20,9 +21,11 @@ from aiohttp import web
 from idpyoidc.server import Server
 from idpyoidc.server.authz import AuthzHandling
 from idpyoidc.server.cookie_handler import CookieHandler
+from idpyoidc.server.exception import UnAuthorizedClient
 from idpyoidc.server.oauth2.add_on import pkce
 from idpyoidc.server.oidc.authorization import Authorization
 from idpyoidc.server.oidc.provider_config import ProviderConfiguration
+from idpyoidc.server.oidc.registration import Registration
 from idpyoidc.server.oidc.token import Token
 from idpyoidc.server.oidc.userinfo import UserInfo
 from idpyoidc.server.user_authn.user import NoAuthn
@@ -34,7 +37,9 @@ from proxy.lab.people import PEOPLE
 CLIENT_ID = "isthmus-at-idpy"
 CLIENT_SECRET = "known-to-idpyoidc-which-does-not-unquote-Basic"  # RFC 6749 2.3.1 says it must
 PERSON = {who.sub: dict(who.claims) for who in PEOPLE}
-KEYS = [{"type": "RSA", "use": ["sig"]}]
+KEYS = [{"type": "RSA", "use": ["sig"]}, {"type": "EC", "crv": "P-256", "use": ["sig"]}]
+KINDS = ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"]
+METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]
 
 
 class Anybody(NoAuthn):  # type: ignore[misc]  # idpyoidc is untyped
@@ -53,6 +58,7 @@ class IdpyTenant:
     trust: Path
     server: Server
     hits: Counter[str] = field(default_factory=Counter)
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def person(self) -> str:
@@ -72,29 +78,40 @@ class IdpyTenant:
         """For a browser that trusts it."""
         return ssl.create_default_context(cafile=str(self.trust))
 
-    def register(self, *redirect_uris: str, client_id: str = CLIENT_ID) -> None:
-        """Know a Relying Party, for both channels."""
+    def register(self, *redirect_uris: str, client_id: str = CLIENT_ID, jwks_uri: str = "", **more: Any) -> None:
+        """Know a Relying Party; ``more`` it may have registered."""
         self.server.context.cdb[client_id] = {
             "client_id": client_id,
             "client_secret": CLIENT_SECRET,
             "redirect_uris": [(uri, {}) for uri in redirect_uris],
-            "response_types": ["code", "id_token"],
-            "response_types_supported": ["code", "id_token"],
+            "response_types": KINDS,
+            "response_types_supported": KINDS,
             "token_endpoint_auth_method": "client_secret_basic",
             "allowed_scopes": ["openid", "profile", "email", "address", "phone", "groups"],
             "add_claims": {"by_scope": {"id_token": True}},
+            **more,
         }
         self.server.keyjar.add_symmetric(client_id, CLIENT_SECRET)
+        if jwks_uri:
+            self.server.keyjar.add_url(client_id, jwks_uri)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Hand one request to idpyoidc's endpoint and its answer to the browser."""
+        """Hand one request to idpyoidc's endpoint and its answer to the browser. In a thread, since it may stop to
+        fetch our keys."""
         self.hits[request.path] += 1
+        body = await request.text() if request.method == "POST" else request.query_string
+        async with self.one_at_a_time:
+            return await asyncio.to_thread(self._answer, request, body)
+
+    def _answer(self, request: web.Request, body: str) -> web.Response:
         name = {"/.well-known/openid-configuration": "provider_config"}.get(request.path, request.path[1:])
         endpoint = self.server.get_endpoint(name)
-        body = await request.text() if request.method == "POST" else request.query_string
         http = {"headers": {key.lower(): value for key, value in request.headers.items()}, "method": request.method,
                 "url": str(request.url)}  # fmt: skip
-        parsed = endpoint.parse_request(body, http_info=http)
+        try:
+            parsed = endpoint.parse_request(body, http_info=http)
+        except UnAuthorizedClient:
+            return web.json_response({"error": "invalid_client"}, status=401)
         if "error" in parsed:
             return web.json_response(parsed.to_dict(), status=400)
         done = endpoint.process_request(parsed, http_info=http)
@@ -116,11 +133,13 @@ class IdpyTenant:
 
 
 def _http(info: Mapping[str, Any]) -> web.Response:
-    headers = {name: value for name, value in info["http_headers"] if name.lower() != "content-type"}
+    headers = {name.title(): value for name, value in info["http_headers"]}
+    told = headers.pop("Content-Type", "application/json").partition(";")[0]
     text = info["response"]
     if info.get("response_placement") != "body" and text.startswith("https:") or text.startswith("http:"):
         return web.Response(status=302, headers={**headers, "Location": text})
-    kind = "text/html" if text.lstrip().startswith("<") else "application/json"
+    signed = told == "application/jwt"
+    kind = "text/html" if text.lstrip().startswith("<") else told if signed else "application/json"
     return web.Response(text=text, content_type=kind, headers=headers)
 
 
@@ -128,10 +147,11 @@ def _configuration(issuer: str) -> dict[str, Any]:
     endpoints = {
         "provider_config": (".well-known/openid-configuration", ProviderConfiguration, {}),
         "authorization": ("authorization", Authorization, {
-            "response_types_supported": ["code", "id_token"],
+            "response_types_supported": KINDS,
             "response_modes_supported": ["query", "fragment", "form_post"],
         }),
-        "token": ("token", Token, {"client_authn_method": ["client_secret_basic", "client_secret_post"]}),
+        "token": ("token", Token, {"client_authn_method": METHODS}),
+        "registration": ("registration", Registration, {}),
         "userinfo": ("userinfo", UserInfo, {"claim_types_supported": ["normal"]}),
     }  # fmt: skip
     lifetime = {"lifetime": 3600}
