@@ -7,11 +7,13 @@ plugin that maps it. Where the connection has an ``attribute_map``, what that sa
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from proxy.hooks import hookimpl
 from proxy.models import Button, Connection
+from proxy.plugins.values import Refusal, measure
 
 _TEXTS = (
     "name",
@@ -61,7 +63,8 @@ def has_no_map(connection: Connection) -> bool:
 
 def standard(claims: Mapping[str, Any]) -> dict[str, Any]:
     """The standard claims as they are, and the names an Auth0 profile always has."""
-    return completed({name: claims[name] for name in _STANDARD if name in claims and fits(name, claims[name])}, claims)
+    found = {name: claims[name] for name in _STANDARD if name in claims and fits(name, claims[name])}
+    return completed({name: value for name, value in found.items() if _can_be_kept(value)}, claims)
 
 
 def fits(name: str, value: Any) -> bool:
@@ -70,6 +73,15 @@ def fits(name: str, value: Any) -> bool:
     if types := STANDARD_CLAIMS.get(name):
         return type(value) in types and value != ""
     return name != "address" or isinstance(value, Mapping)
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether a profile can hold ``value``; how much it can hold is looked at later, of the whole."""
+    try:
+        measure(value, sys.maxsize)
+    except Refusal:
+        return False
+    return True
 
 
 def completed(known: dict[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,14 @@ def test_a_claim_of_the_wrong_type_is_left_out(claims: dict[str, Any]) -> None:
     assert not set(claims) & set(defaults.standard(claims))
 
 
+@pytest.mark.parametrize(
+    "claims", [{"updated_at": 2**64}, {"address": {"a": [[[[[[[[[[1]]]]]]]]]]}}, {"address": {"n": -(2**70)}}]
+)
+def test_rp_27_a_standard_claim_that_no_profile_can_hold_is_left_out(claims: dict[str, Any]) -> None:
+    """RP-27: a number beyond 64 bits, or nesting without end, costs nobody the login, and is no fault of a plugin."""
+    assert defaults.standard({**claims, "name": "Ann"}) == {"name": "Ann"}
+
+
 def test_scopes_and_button_are_the_connections(connection: Connection) -> None:
     """As configured; without a display name the button says the connection's name."""
     assert defaults.isthmus_request_scopes(connection) == ("openid", "profile", "email")
