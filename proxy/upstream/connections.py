@@ -24,6 +24,8 @@ from proxy.upstream.patience import Patience
 log = logging.getLogger("isthmus.upstream")
 
 FETCH_SECONDS = 3.0
+JUST_NOW = 0.5
+"""Seconds in which keys are new enough for any token."""
 
 
 @dataclass
@@ -68,7 +70,8 @@ class Connections:
             if not connection.options.jwks_max_age:
                 return await cell.get(since=self._clock())
             if kid is None:
-                return await cell.get(since=since + 1)  # whole seconds: a copy of the same second may be older
+                # Whole seconds: a copy of the same second may be older. But anybody may ask, at any rate.
+                return await cell.get(since=min(since + 1, self._clock() - JUST_NOW))
             keys = await cell.get()
         except UpstreamError as error:
             raise _keys_unavailable() from error

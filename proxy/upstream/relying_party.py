@@ -159,7 +159,7 @@ class RelyingParty:
         signed = userinfo.signed_body(response, connection)
         if not signed:
             return userinfo.check_plain(response, person)
-        keys = await self._connections.keys(connection, metadata, _kid(signed), since=trip.started_at)
+        keys = await self._connections.keys(connection, metadata, userinfo.kid_of(signed), since=trip.started_at)
         return userinfo.check_signed(signed, keys, connection, person)
 
 

@@ -51,6 +51,14 @@ def signed_body(response: HttpResponse, connection: Connection) -> str:
     return ""
 
 
+def kid_of(token: str) -> str | None:
+    """The name of the key that is said to have signed an answer. Raises ``UpstreamError``."""
+    try:
+        return jose.kid_of(token)
+    except jose.JoseError as error:
+        raise _broken(f"userinfo_{error.reason}") from None
+
+
 def check_plain(response: HttpResponse, person: Identity) -> Mapping[str, Any]:
     """The claims of a plain answer about ``person``. Raises ``UpstreamError``."""
     try:

@@ -301,3 +301,13 @@ async def test_connections_that_are_gone_are_forgotten() -> None:
         await connections.metadata(one, since=NOW)
         del known[one.name]
     assert len(connections._tenants) <= 2
+
+
+async def test_jo_06_a_storm_of_tokens_without_a_name_costs_two_fetches_a_second() -> None:
+    """JO-06: anybody can begin trips and answer them with tokens that name no key: the tenant is asked no more often
+    for it, and every login has keys that are not older than half a second, or than itself."""
+    house = House()
+    for _ in range(100):
+        house.clock.now += 0.01
+        await house.keys(None, since=float(int(house.clock.now)))
+    assert house.tenant.calls["jwks"] <= 3

@@ -411,6 +411,17 @@ async def test_userinfo_signed() -> None:
     assert (await shore.back(waiting, "query", code="c")).userinfo["groups"] == ["g"]
 
 
+@pytest.mark.parametrize("said", ["", "a.b.c", "x", "a.b.c.d.e", jws(ONE, {"sub": "1001"}, {"crit": ["x"]})])
+async def test_jo_13_userinfo_that_is_called_a_token_and_is_none(said: str) -> None:
+    """JO-13, JO-09: the tenant's fault, and told as one; the log knows that it was not the ID token."""
+    shore = reading()
+    _, waiting = await shore.go()
+    shore.tenant.id_token = lambda: token(waiting)
+    shore.tenant.answers["userinfo"] = HttpResponse(200, {"content-type": "application/jwt"}, said.encode())
+    status, reason = await shore.refused(waiting, "query", code="c")
+    assert status == 502 and reason.startswith("userinfo_")
+
+
 async def test_a_bound_trip() -> None:
     """DPoP: the token call has a proof, the token must be bound, and userinfo is asked with its hash."""
     shore = reading(dpop_signing_alg="ES256")
