@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, instant, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, noted, open_store, table
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def token(
     made = _run(
         config, lambda kept: kept.issue(time.time(), uses=count, seconds=lifetime, first_party=first_party), warn=True
     )
+    noted("initial_token_issued", operator="isthmus clients", uses=count, seconds=lifetime, first_party=first_party)
     print(made)
     return 0
 
@@ -73,6 +74,7 @@ def revoke_token(
     """
     if not _run(config, lambda kept: kept.revoke(id)):
         raise Misconfigured(Problem("clients", "ID", "there is no such token; see isthmus clients tokens"))
+    noted("initial_token_revoked", operator="isthmus clients", id=id)
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from cyclopts import Parameter
 
 from proxy.cli.client_options import FirstParty, Grants, Id, Metadata, Method, Name, Redirects, Responses, given
-from proxy.cli.common import Config, Json, configuration, open_store, source_of, table
+from proxy.cli.common import Config, Json, configuration, noted, open_store, source_of, table
 from proxy.oidc.errors import Misconfigured, Problem, Refused
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from proxy.store import Store
 
 T = TypeVar("T")
+BY = "isthmus clients"
+"""Who the line of a change says it was."""
 
 
 def list_clients(*, json: Json = False, config: Config = None) -> int:
@@ -90,6 +92,7 @@ def add(
         await registry.add(entry)
 
     _checked(lambda: _with_store(settings, work))
+    noted("client_added", operator=BY, client_id=client.client_id)
     _print_issued(client.client_id, secret, as_json=json)
     return 0
 
@@ -129,7 +132,9 @@ def update(
         await _registry(store).replace(changed, revision)
         return secret
 
-    _print_issued(client_id, _with_store(settings, work), as_json=json)
+    secret = _with_store(settings, work)
+    noted("client_changed", operator=BY, client_id=client_id, changed=sorted(wanted), new_secret=new_secret)
+    _print_issued(client_id, secret, as_json=json)
     return 0
 
 
@@ -146,6 +151,7 @@ def remove(client_id: Id, /, *, config: Config = None) -> int:
             raise _unknown()
 
     _with_store(settings, work)
+    noted("client_removed", operator=BY, client_id=client_id)
     return 0
 
 

@@ -1,11 +1,14 @@
-"""What commands share: the configuration, the store, and how a line is marked."""
+"""What commands share: the configuration, the store, the line that a change leaves, and how a line is marked."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -51,6 +54,35 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         store = RedisStore(url, seal, allow_open=settings.redis.allow_open)
         stack.push_async_callback(store.close)
         yield store
+
+
+def noted(event: str, **about: object) -> None:
+    """One line of JSON on standard error, as a server logs what is changed over HTTP: what this command changed, and
+    which user of the machine it was. No value of what was changed."""
+    line = {"time": round(time.time(), 3), "level": "info", "event": event, "uid": os.getuid(), **about}
+    print(json.dumps(line), file=sys.stderr)
+
+
+class _Noted(logging.Handler):
+    """What the layer under API and command line logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        names = ("operator", "connection", "id", "changed")
+        noted(record.getMessage(), **{name: record.__dict__[name] for name in names if name in record.__dict__})
+
+
+@contextlib.contextmanager
+def audited() -> Iterator[None]:
+    """Changes of connections made within are ``noted``."""
+    log, handler = logging.getLogger("isthmus.management"), _Noted()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+        log.removeHandler(handler)
 
 
 def painted(text: str, colour: str, stream: TextIO, environ: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from proxy.cli.common import instant, open_store
+from proxy.cli.common import audited, instant, open_store
 from proxy.cli.connection_options import Given, merged, secret
 from proxy.oidc.errors import Misconfigured, Problem, UpstreamError
 
@@ -125,16 +125,16 @@ def _done(made: Registered) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[ManagedConnections, Federation, Wire]]:
-    from proxy.app import way_out
     from proxy.cli.check import _quiet
     from proxy.downstream.clients import Clients
     from proxy.management.connections import ManagedConnections
+    from proxy.parts import way_out
     from proxy.roster import Roster
     from proxy.upstream.connections import Connections
     from proxy.upstream.federation import Federation
     from proxy.upstream.visit import Doctor
 
-    with _quiet():
+    with _quiet(), audited():
         async with open_store(settings) as store, way_out(settings) as wire:
             roster = Roster(settings.connections, store)
             tenants = Connections(roster, wire.send, time.time)

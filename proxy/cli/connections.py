@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, open_store, source_of, table
+from proxy.cli.common import Config, Json, audited, configuration, open_store, plain, source_of, table
 from proxy.cli.connection_options import Given, Name, Register, Token, merged
 from proxy.cli.health_lines import lines
 from proxy.oidc.errors import Misconfigured, Problem, Refused
@@ -192,16 +192,17 @@ def _asked(work: Callable[[], T]) -> T:
     try:
         return work()
     except Refused as error:
-        text = error.description.removeprefix("Payload validation error: ").strip("'")
+        text = error.description.removeprefix("Payload validation error: ")
+        text = text.removeprefix("'").removesuffix("'")
         raise Misconfigured(Problem("connections", error.code, text)) from None
 
 
 @asynccontextmanager
 async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
-    from proxy.app import way_out
     from proxy.cli.check import _quiet
     from proxy.downstream.clients import Clients
     from proxy.management.connections import ManagedConnections
+    from proxy.parts import way_out
     from proxy.roster import Roster
     from proxy.upstream.connection_keys import ConnectionKeys
     from proxy.upstream.connections import Connections
@@ -209,7 +210,7 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
     from proxy.upstream.status import Statuses
     from proxy.upstream.visit import Doctor
 
-    with _quiet():
+    with _quiet(), audited():
         async with open_store(settings) as store, way_out(settings) as wire:
             roster = Roster(settings.connections, store)
             doctor, statuses = Doctor(Connections(roster, wire.send, time.time), roster, time.time), Statuses(store)
@@ -219,6 +220,7 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
 
             async def concerned(before: Connection, after: Connection | None) -> None:
                 if after is not None:
+                    await people.end_strangers(before, after, time.time())
                     return
                 await people.delete_of_connection(before.name, time.time())
                 await ConnectionKeys(store).forget(before)
@@ -277,7 +279,7 @@ def _changes(entry: Entry, said: Given, options: Mapping[str, Any], disable: Seq
 def _told(made: tuple[Entry, tuple[str, ...]]) -> Entry:
     entry, warnings = made
     for warning in warnings:
-        print(f"connections: {warning}", file=sys.stderr)
+        print(plain(f"connections: {warning}"), file=sys.stderr)
     return entry
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, instant, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, noted, open_store, table
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def rotate(
             on = ", ".join(ring.algorithms)
             raise Misconfigured(Problem("keys", "--alg", f"must be from keys.algorithms: {on}")) from None
 
-    return _run(config, json, work)
+    status = _run(config, json, work)
+    noted("keys_rotated", operator="isthmus keys", alg=alg or "all")
+    return status
 
 
 def revoke(
@@ -71,7 +73,9 @@ def revoke(
         except KeyError:
             raise Misconfigured(Problem("keys", "KID", "there is no such key; see isthmus keys list")) from None
 
-    return _run(config, json, work)
+    status = _run(config, json, work)
+    noted("key_revoked", operator="isthmus keys", kid=kid)
+    return status
 
 
 def _run(config: Path | None, as_json: bool, work: Work) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, instant, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, noted, open_store, table
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def revoke(
         return {"sessions": ended, **({"grants": await _revoke_grants(store, wanted)} if tokens else {})}
 
     done = _with_store(settings, work)
+    noted("sessions_revoked", operator="isthmus sessions", **asdict(wanted), **done)
     print(jsons.dumps(done, indent=2) if json else ", ".join(f"{count} {what} ended" for what, count in done.items()))
     return 0
 

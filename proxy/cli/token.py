@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, configuration, open_store
+from proxy.cli.common import Config, configuration, noted, open_store
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def token(
         async with open_store(settings) as store:
             return await _issue(settings, store, scopes, seconds)
 
-    print(asyncio.run(go()))
+    made = asyncio.run(go())
+    noted("token_issued", operator="isthmus token", scopes=scopes, seconds=seconds)
+    print(made)
     return 0
 
 

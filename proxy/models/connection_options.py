@@ -187,6 +187,13 @@ class ConnectionOptions(BaseModel):
     def _addresses(cls, url: str) -> str:
         return checks.address(url.replace(TENANT_ID, "tenantid")) and url if url else url
 
+    @field_validator("client_id")
+    @classmethod
+    def _who_we_are(cls, name: str) -> str:
+        if not re.fullmatch(r"[\x20-\x7e]+", name):
+            raise ValueError("must be printable ASCII (RFC 6749 A.1)")
+        return name
+
     @field_validator("scope")
     @classmethod
     def _has_openid(cls, scope: str) -> str:

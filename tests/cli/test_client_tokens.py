@@ -26,7 +26,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_token_and_nothing_else_is_printed(run: Run, file: Path) -> None:
     """A script reads it from standard output; lists never show it."""
     said = run("clients", "token", "--uses", "5", "--expires", "12h", "--first-party", "--config", file)
-    assert (said.status, said.err) == (0, "") and re.fullmatch(r"[0-9a-f]{16}\.[A-Za-z0-9_-]{43}\n", said.out)
+    assert said.status == 0 and re.fullmatch(r"[0-9a-f]{16}\.[A-Za-z0-9_-]{43}\n", said.out)
+    line = json.loads(said.err)
+    assert (line["event"], line["uses"]) == ("initial_token_issued", 5) and said.out.strip() not in said.err
     run("clients", "token", "--unlimited", "--config", file)
     run("clients", "token", "--config", file)
     rows = json.loads(run("clients", "tokens", "--json", "--config", file).out)

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.cli import clients
 from proxy.store.memory import MemoryStore
-from tests.cli.conftest import Run, Said, configure
+from tests.cli.conftest import Run, configure
 from tests.kit.memory_command import remembered
 
 CALLBACK = "https://wiki.example/callback"
@@ -51,7 +51,9 @@ def test_a_client_is_added_shown_changed_and_removed(run: Run, file: Path) -> No
     changed = {**whole, "client_name": "Other", "is_first_party": False}
     assert shown(run, file, id) == changed
     assert secret not in run("clients", "list", "--config", file).out + json.dumps(changed)
-    assert run("clients", "remove", id, "--config", file) == Said(0, "", "")
+    said = run("clients", "remove", id, "--config", file)
+    assert (said.status, said.out) == (0, "")
+    assert (json.loads(said.err)["event"], json.loads(said.err)["client_id"]) == ("client_removed", id)
     said = run("clients", "show", id, "--config", file)
     assert (said.status, said.err) == (
         2,

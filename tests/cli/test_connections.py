@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def added(run: Run, file: Path, *more: object, name: str = "two") -> dict[str, A
     return made
 
 
+def audit(said: Said) -> list[str]:
+    """The events of the lines on standard error."""
+    return [json.loads(line)["event"] for line in said.err.splitlines()]
+
+
 def shown(run: Run, file: Path, name: str = "two") -> dict[str, Any]:
     """What is there of a connection."""
     said = run("connections", "show", name, "--json", "--config", file)
@@ -53,13 +59,14 @@ def test_a_connection_is_added_shown_changed_and_removed(run: Run, file: Path, m
     assert shown(run, file) == shown(run, file, made["id"]) == made
     said = run("connections", "update", "two", "--option", "own_callback=null", "--option", "tenant_domain=t.example",
                "--disable", "webapp", "--json", "--config", file)  # fmt: skip
-    assert said.status == 0 and said.err == "", said.err
+    assert said.status == 0 and audit(said) == ["connection_changed"], said.err
     changed = json.loads(said.out)
     assert changed["options"]["tenant_domain"] == "t.example" and "own_callback" not in changed["options"]
     assert (changed["display_name"], changed["enabled_clients"]) == ("Two login", [])
     assert changed["callback_url"] == "http://127.0.0.1:9000/login/callback"
     assert SECRET not in json.dumps([made, changed]) + run("connections", "list", "--json", "--config", file).out
-    assert run("connections", "remove", "two", "--config", file) == Said(0, "", "")
+    said = run("connections", "remove", "two", "--config", file)
+    assert (said.status, said.out, audit(said)) == (0, "", ["connection_removed"])
     said = run("connections", "show", "two", "--config", file)
     assert (said.status, said.err) == (
         2,
@@ -176,3 +183,26 @@ async def test_tenants_are_asked(run: Run, tmp_path: Path, monkeypatch: pytest.M
             said.status == 1
             and "✗ not found  two: no discovery document could be had (nobody answers there)" in said.out
         )
+
+
+def test_mg_13_every_change_leaves_a_line_without_a_value(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MG-13: a server logs what is changed over HTTP; what is changed here is told on standard error, in the same form:
+    who, what, which keys. Looking leaves none."""
+    monkeypatch.setenv("TWO_SECRET", SECRET)
+    words = ("--discovery-url", NOWHERE, "--client-id", "isthmus", "--type", "back_channel")
+    said = run("connections", "add", "two", *words, "--client-secret", "$TWO_SECRET", "--json", "--config", file)
+    line = json.loads(said.err)
+    assert (line["event"], line["operator"], line["connection"]) == ("connection_created", "isthmus connections", "two")
+    assert line["id"] == json.loads(said.out)["id"] and line["uid"] == os.getuid() and line["time"] > 0
+    assert line["changed"] == ["name", "options", "strategy"] and SECRET not in said.err
+    assert run("connections", "show", "two", "--config", file).err == ""
+    assert run("connections", "list", "--config", file).err == ""
+
+
+def test_the_remedy_keeps_its_quotes(run: Run, file: Path) -> None:
+    """What the API puts into quotes loses them, and no others."""
+    added(run, file)
+    said = run("connections", "update", "two", "--option", "type=zzz", "--config", file)
+    assert said.err == "connections: invalid_body: options.type must be 'front_channel' or 'back_channel'\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -46,8 +47,11 @@ async def test_mg_18_a_token_is_good_for_the_api_and_ends(
     file = configure(tmp_path)
     scope = ("--scope", "read:connections create:connections read:connections")
     said = await asyncio.to_thread(run, "token", *scope, *words, "--config", file)
-    assert said.status == 0 and said.err == "" and said.out.count("\n") == 1
+    assert said.status == 0 and said.out.count("\n") == 1
     token = said.out.strip()
+    line = json.loads(said.err)  # MG-13: who may do what from now on, and not the token
+    assert (line["event"], line["scopes"]) == ("token_issued", ["read:connections", "create:connections"])
+    assert line["seconds"] == lifetime and token not in said.err
     assert await checked(store, token) == (COMMAND, ("read:connections", "create:connections"))
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["sub"], claims["aud"], claims["exp"] - claims["iat"]) == ("cli", f"{ISSUER}api/v2/", lifetime)

@@ -108,3 +108,10 @@ def test_auth0s_spellings_are_taken() -> None:
     """``s256`` in any case, ``null`` for the usual algorithms."""
     given = options(connection_settings={"pkce": "s256"}, id_token_signed_response_algs=None)
     assert given.connection_settings.pkce == "S256" and given.id_token_signed_response_algs == ("RS256",)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\r\nb", "\x1b[31m", "a\u2028", "kl\u00fcb"])
+def test_mg_13_a_client_id_is_printable(name: str) -> None:
+    """MG-13: it is sent in addresses and headers, framed, logged and printed (RFC 6749 A.1)."""
+    with pytest.raises(ValueError, match="client_id"):
+        options(client_id=name)
