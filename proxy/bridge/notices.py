@@ -25,6 +25,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 Heard = Sequence[tuple[Connection, Notice]]
 AT_WORK = 20
 """Seconds that a token counts as being heard: longer than any request lives."""
+FRESH = 10
+"""Seconds that a copy of the tenant's keys is good for a token without the name of one. Anybody can send such a token,
+and if each made us ask, the tenant would turn away those who log in."""
 
 
 def heard_key(issuer: str, client_id: str, jti: str) -> Key:
@@ -88,7 +91,7 @@ class BackChannelNotices(Feature):
     async def _verified(self, connection: Connection, token: str, says: Claimed, now: float) -> Notice:
         try:
             metadata = await self.tenants.metadata(connection, since=now)
-            keys = await self.tenants.keys(connection, metadata, says.kid, since=now)
+            keys = await self.tenants.keys(connection, metadata, says.kid, since=now - FRESH)
         except UpstreamError as error:
             text, again = "the keys of the tenant cannot be had", {"Retry-After": "5", **NO_STORE}
             raise Refused("temporarily_unavailable", text, reason=error.reason, status=503, headers=again) from None

@@ -216,3 +216,24 @@ async def test_lo_09_of_two_connections_each_takes_its_own_algorithm() -> None:
     desk = Desk({"corp": connection(), "strict": strict})
     answer = await desk.hear(jws(KEY, claims()))
     assert answer.about["connection"] == "corp"
+
+
+@pytest.mark.parametrize("header", [{"kid": None}, {"kid": "unknown"}], ids=["no-kid", "unknown-kid"])
+async def test_lo_09_forged_tokens_do_not_make_us_ask_the_tenant_again_and_again(header: dict[str, Any]) -> None:
+    """LO-09, LO-13: anybody can send tokens, and a tenant that is asked too often turns away those who log in. A key
+    that is new is still found by a token that comes some seconds later."""
+    clock, desk = Clock(), Desk()
+    tenants = Connections(desk.connections, desk.tenant.send, clock)
+    notices = replace(desk.notices(), tenants=tenants)
+    for number in range(20):
+        clock.now = NOW + number / 10
+        forged = jws(signer("stranger"), claims(), header)
+        request = Request("POST", "/login/backchannel-logout", {"logout_token": forged}, {}, clock.now, source="x")
+        with pytest.raises(Refused):
+            await notices.hear(request)
+    assert desk.tenant.calls["jwks"] <= 2
+    desk.tenant.keys = [signer("two")]
+    clock.now = NOW + 20
+    token = jws(signer("two"), claims(iat=int(clock.now)), {"kid": None})
+    request = Request("POST", "/login/backchannel-logout", {"logout_token": token}, {}, clock.now, source="x")
+    assert (await notices.hear(request)).status == 200
