@@ -8,6 +8,7 @@ last copy stands: nothing can be changed meanwhile.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ MOST = 5000
 _PORTION = 200
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 SECRETS = ("client_secret", "client_secret_previous")
+log = logging.getLogger("isthmus.management")
 
 
 def connection_key(name: str) -> Key:
@@ -162,9 +164,13 @@ def _value(entry: Entry) -> Mapping[str, Any]:
 
 def _entry(value: Mapping[str, Any], revision: bytes) -> Entry | None:
     """Back from the stored form; None for one that today's rules refuse, or of a shape that we do not know: it serves
-    nobody until it is mended."""
+    nobody until it is mended, and the log says so."""
     try:
         connection = Connection.model_validate(value["connection"])
         return Entry(value["id"], connection, revision, value["extra"] or None, value["created_at"])
-    except (ValidationError, KeyError):
-        return None
+    except ValidationError as error:
+        keys = sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)})
+    except KeyError:
+        keys = []
+    log.error("connection_left_out", extra={"id": value.get("id"), "keys": keys})
+    return None

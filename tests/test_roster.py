@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from proxy.models import Connection, ConnectionOptions
 from proxy.oidc.errors import Unavailable
-from proxy.roster import Entry, NameTaken, Roster, connection_key, declared_id, new_id
+from proxy.roster import ALL, Entry, NameTaken, Roster, connection_key, declared_id, new_id
 from proxy.store.memory import MemoryStore
 
 OPTIONS = ConnectionOptions(client_id="isthmus", issuer="https://idp.example", client_secret=SecretStr("geheim"))
@@ -127,3 +127,18 @@ async def test_mg_11_a_record_of_another_shape_harms_no_other(store: MemoryStore
     fresh = Roster(DECLARED, store)
     await fresh.refresh()
     assert list(fresh) == ["corp", "other"]
+
+
+async def test_mg_13_a_record_that_is_left_out_is_told(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    """MG-13: a connection that stricter rules of a new version leave out does not vanish without a word; no value of it
+    is told."""
+    value = {"id": "con_old", "connection": {"name": "old", "options": {"client_id": "bad\n"}}, "extra": {}}
+    await store.put(connection_key("old"), {**value, "created_at": 1}, 1000, under=(ALL,))
+    roster = Roster(DECLARED, store)
+    await roster.refresh()
+    assert list(roster) == ["corp"]
+    (line,) = caplog.records
+    assert (line.message, line.__dict__["id"], line.__dict__["keys"]) == (
+        "connection_left_out", "con_old", ["options.client_id"],
+    )  # fmt: skip
+    assert "bad" not in str(line.__dict__)

@@ -154,10 +154,13 @@ class ConnectionsApi(Feature):
         """The next key takes over; answers the one that waits from now on. Raises ``Refused``, ``Unavailable``."""
         _no_params(request)
         entry = await self._entry(request)
+        before = {one.jwk["kid"] for one in await self.keys.entries(entry.connection, request.now)}
         found = await self.keys.rotate(entry.connection, request.now)
         waiting = next((one for one in found if one.state == "next"), None)
         if waiting is None:
             raise _signs_nothing()
+        if waiting.jwk["kid"] in before:
+            raise refusals.conflict("The keys were rotated a moment ago; wait until the tenant can know the next one")
         self._note("connection_keys_rotated", request, entry)
         return Answer(201, json=public_keys.as_json(waiting))
 

@@ -24,7 +24,7 @@ class ConnectionKeys(Protocol):
         """Every key that the tenant may meet; the first ones are made when they are first asked for."""
 
     async def rotate(self, connection: Connection, now: float) -> Sequence[ConnectionKey]:
-        """The next keys sign from now on, and new ones wait."""
+        """The next keys sign from now on, and new ones wait; nothing changes so soon after the last time."""
 
 
 def as_json(key: ConnectionKey) -> Mapping[str, Any]:

@@ -26,6 +26,9 @@ COPY = 60
 """Seconds that a node signs by its copy of a ring."""
 RETIRED = 600
 """Seconds that a key is still published after its last signature could be made."""
+BETWEEN = 2 * COPY
+"""Seconds from one rotation to the next at least. Until then other nodes may sign, by their copy, with a key that the
+second one would take back, and tenants may have a copy of our keys without the one that would sign."""
 FOREVER = 10 * 365 * 86_400
 SIGNING, PROVING = "signing", "proving"
 _TRIES = 5
@@ -105,7 +108,8 @@ class ConnectionKeys:
         return {"keys": [dict(entry.jwk) for entry in await self.entries(connection, now)]}
 
     async def rotate(self, connection: Connection, now: float) -> tuple[ConnectionKey, ...]:
-        """The next keys sign from now on, and new ones wait. Raises ``Unavailable``."""
+        """The next keys sign from now on, and new ones wait; nothing changes while the last rotation is not ``BETWEEN``
+        seconds old. Raises ``Unavailable``."""
         for alg in algorithms(connection.options):
             await self._turn(_place(connection, SIGNING, alg), alg, now)
         return await self.entries(connection, now)
@@ -155,6 +159,9 @@ class ConnectionKeys:
             if record is None:
                 break
             keys = record.value["keys"]
+            if "previous" in keys and now < record.value["since"] + BETWEEN:
+                self._take_in(place, alg, record, now)
+                return
             turned = {"previous": keys["current"], "current": keys["next"], "next": fresh}
             if await self._store.swap(place, {"keys": turned, "since": int(now)}, FOREVER, record.revision):
                 self._take_in(place, alg, await self._store.get(place), now)

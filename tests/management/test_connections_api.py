@@ -398,6 +398,16 @@ async def test_the_keys_of_a_connection(api: World) -> None:
     assert "PRIVATE" not in json.dumps(after) and '"d"' not in json.dumps(after)
 
 
+async def test_mg_17_a_second_rotation_in_the_same_minute_is_refused(api: World) -> None:
+    """MG-17: 409, and the keys stay as they are; a tenant must have time to learn the next one."""
+    options = {"client_secret": None, "token_endpoint_auth_method": "private_key_jwt"}
+    path = f"connections/{(await api.make(options=options))['id']}/keys"
+    assert (await api.ask("POST", f"{path}/rotate"))[0] == 201
+    before = await api.ask("GET", path)
+    assert (await api.ask("POST", f"{path}/rotate"))[0] == 409
+    assert await api.ask("GET", path) == before
+
+
 async def test_a_connection_that_signs_nothing_has_no_keys(api: World) -> None:
     """An empty list, and a 400 that says what to set."""
     made = await api.make()

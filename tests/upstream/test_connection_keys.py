@@ -12,7 +12,7 @@ from proxy.oidc.errors import Unavailable
 from proxy.oidc.keys import parse_jwks
 from proxy.store import Op
 from proxy.store.memory import MemoryStore
-from proxy.upstream.connection_keys import COPY, PROVING, RETIRED, ConnectionKeys, algorithms
+from proxy.upstream.connection_keys import BETWEEN, COPY, PROVING, RETIRED, ConnectionKeys, algorithms
 from tests.upstream.conftest import NOW, connection
 
 KEYED = {"client_secret": None, "token_endpoint_auth_method": "private_key_jwt"}
@@ -87,13 +87,18 @@ async def test_another_node_follows_a_rotation() -> None:
     assert (await there.signer(SIGNS, "ES256", NOW + COPY)).kid == (await kids(here, NOW + COPY))["current"] != old
 
 
-async def test_two_rotations_at_once_lose_none() -> None:
-    """Compare and set: both come through, one after the other."""
+async def test_mg_17_two_rotations_at_once_are_one() -> None:
+    """MG-17: a second one would take back the key that other nodes still sign with, and let one sign that no tenant can
+    have fetched. A little later it is a rotation like any other."""
     store = MemoryStore()
     nodes = [ConnectionKeys(store) for _ in range(2)]
     first = await kids(nodes[0])
     await asyncio.gather(*(node.rotate(SIGNS, NOW) for node in nodes))
-    assert (await kids(ConnectionKeys(store)))["previous"] == first["next"]
+    await nodes[0].rotate(SIGNS, NOW + BETWEEN - 1)
+    after = await kids(ConnectionKeys(store))
+    assert (after["previous"], after["current"]) == (first["current"], first["next"])
+    await nodes[1].rotate(SIGNS, NOW + BETWEEN)
+    assert (await kids(ConnectionKeys(store), NOW + BETWEEN))["current"] == after["next"]
 
 
 async def test_the_key_of_proofs_is_another() -> None:
