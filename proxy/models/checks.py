@@ -25,6 +25,7 @@ NEVER = tuple(
 )
 
 LONGEST_HOST = 253
+LONGEST_WORD = 4096
 
 _URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
@@ -42,9 +43,11 @@ def words(value: str) -> str:
 
 
 def not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
-    """A list without empty strings: an empty entry is a mistake, never a wildcard."""
+    """A list without empty strings (an empty entry is a mistake, never a wildcard), and without endless ones."""
     if not all(value.strip() for value in values):
         raise ValueError("holds an empty string; remove it (an empty list means none)")
+    if any(len(value) > LONGEST_WORD for value in values):
+        raise ValueError(f"holds a string of more than {LONGEST_WORD} characters")
     return values
 
 

@@ -222,7 +222,7 @@ class ConnectionOptions(BaseModel):
             raise ValueError(f"must be from {', '.join(FAMILIES)}; never none or HS256 (the key would be public)")
         if len({FAMILIES[alg] for alg in algs}) > 1:
             raise ValueError("must be of one key family: RS and PS (RSA), ES (EC), or EdDSA")
-        return algs
+        return tuple(dict.fromkeys(algs))
 
     @field_validator("upstream_params")
     @classmethod

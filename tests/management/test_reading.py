@@ -153,3 +153,23 @@ def test_a_change_leaves_the_rest() -> None:
     for values in ({}, {"name": "x"}, {"strategy": "oidc"}):
         with pytest.raises(Refused):
             reading.changed(before, values, ISSUER)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"realms": ["x" * 900_000]},
+        {"options": {**OPTIONS, "non_persistent_attrs": ["x" * 900_000]}},
+        {"enabled_clients": ["x" * 900_000]},
+    ],
+)
+def test_mg_14_no_word_of_a_list_is_endless(sent: Any) -> None:
+    """MG-14: every node keeps every connection in memory."""
+    with pytest.raises(Refused, match="characters"):
+        reading.new({**BODY, **sent}, ISSUER)
+
+
+def test_mg_14_what_is_repeated_is_kept_once() -> None:
+    """MG-14: a list of nine algorithms is not a list of a hundred thousand."""
+    sent = {**BODY, "options": {**OPTIONS, "id_token_signed_response_algs": ["RS256", "PS256"] * 50_000}}
+    assert reading.new(sent, ISSUER).connection.options.id_token_signed_response_algs == ("RS256", "PS256")
