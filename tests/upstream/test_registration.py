@@ -136,7 +136,7 @@ def test_a_registration_is_taken_back_by_its_own_token() -> None:
         {"scope": ["openid"]},
         {"id_token_signed_response_alg": {}},
         {"token_endpoint_auth_method": []},
-        {"backchannel_logout_session_required": "yes"},
+        {"token_endpoint_auth_signing_alg": 7},
     ],
 )
 def test_mg_14_an_answer_of_other_types_is_no_registration(lie: dict[str, Any]) -> None:
@@ -144,6 +144,12 @@ def test_mg_14_an_answer_of_other_types_is_no_registration(lie: dict[str, Any]) 
     with pytest.raises(UpstreamError) as refused:
         check_response(answer(ASKED, **lie), ASKED, ENDPOINT)
     assert refused.value.reason == "bad_registration"
+
+
+def test_what_we_do_not_read_may_be_of_any_type() -> None:
+    """It is told as not as asked, and stands in no way."""
+    made = check_response(answer(ASKED, client_name=["x"], application_type=7), ASKED, ENDPOINT)
+    assert set(made.changed) == {"client_name", "application_type"}
 
 
 @pytest.mark.parametrize("ends", [True, -5, 10**12, 10**30, 1e300, "soon"])
