@@ -15,6 +15,7 @@ import pytest
 
 from proxy import app
 from proxy.lab.browser import Browser, Tab
+from proxy.store.redis import Limits
 from tests.faults.conftest import Wholes
 from tests.kit.plain_app import Told, Trip, arrived, stop_at_the_app
 from tests.kit.waiting import eventually
@@ -77,8 +78,10 @@ class Scene:
 
 @asynccontextmanager
 async def scene(wholes: Wholes, channel: str, *, fresh_keys: bool = False) -> AsyncIterator[Scene]:
-    """All prepared. ``fresh_keys``: the tenant's keys are such as this node has never seen."""
-    async with wholes(channel) as world, Browser() as stranger, Browser() as third:
+    """All prepared. ``fresh_keys``: the tenant's keys are such as this node has never seen; the store is given all the
+    time it wants, since it is not what fails then."""
+    patience = Limits(connect=30.0, command=30.0, total=60.0, wait=30.0) if fresh_keys else Limits()
+    async with wholes(channel, patience=patience) as world, Browser() as stranger, Browser() as third:
         login = await world.log_in()
         unused_trip, tab = await world.depart()
         unused = arrived(tab)["code"]

@@ -23,7 +23,7 @@ from proxy import app, settings
 from proxy.lab.browser import Browser, Tab
 from proxy.lab.listen import listen, port_of
 from proxy.lab.people import PEOPLE
-from proxy.store.redis import RedisStore
+from proxy.store.redis import Limits, RedisStore
 from proxy.store.sealing import Seal
 from proxy.web import logs, runner
 from proxy.web.client_address import Proxies
@@ -112,8 +112,10 @@ class Login:
 
 
 @asynccontextmanager
-async def whole(directory: Path, server: Valkey, channel: str = "back_channel", **serving: Any) -> AsyncIterator[Whole]:
-    """A node in this process. ``serving``: fields of ``runner.Serving``."""
+async def whole(
+    directory: Path, server: Valkey, channel: str = "back_channel", *, patience: Limits = Limits(), **serving: Any
+) -> AsyncIterator[Whole]:
+    """A node in this process. ``patience``: the deadlines of its store; ``serving``: fields of ``runner.Serving``."""
     async with line(server.socket_path) as way, moody() as tenant, Browser() as browser:
         with closing(listen()) as sock:
             issuer = f"http://127.0.0.1:{port_of(sock)}/"
@@ -121,7 +123,7 @@ async def whole(directory: Path, server: Valkey, channel: str = "back_channel", 
             tables = {"connections": [connection("corp", tenant.issuer, channel)], "clients": [CLIENT]}
             file, environ = configure(directory, issuer, port_of(sock), tables)
             loaded, log = settings.load(file, environ), directory / "node.log"
-            store = RedisStore(f"redis://127.0.0.1:{way.port}/0", Seal([OWN_SECRET.encode()]))
+            store = RedisStore(f"redis://127.0.0.1:{way.port}/0", Seal([OWN_SECRET.encode()]), limits=patience)
             await lend_keys(store, loaded.keys.algorithms)
             site = await app.build(loaded, store, settings.own_secrets(loaded))
             outside = doors(Health(store.ping, lambda: can_sign(site)), "/", Proxies(()))
