@@ -111,9 +111,12 @@ class Login:
     tokens: Mapping[str, Any]
 
 
+USUAL = Limits()
+
+
 @asynccontextmanager
 async def whole(
-    directory: Path, server: Valkey, channel: str = "back_channel", *, patience: Limits = Limits(), **serving: Any
+    directory: Path, server: Valkey, channel: str = "back_channel", *, patience: Limits = USUAL, **serving: Any
 ) -> AsyncIterator[Whole]:
     """A node in this process. ``patience``: the deadlines of its store; ``serving``: fields of ``runner.Serving``."""
     async with line(server.socket_path) as way, moody() as tenant, Browser() as browser:
