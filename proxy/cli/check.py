@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from proxy.cli.common import RED, YELLOW, Config, Json, configuration, marked
+from proxy.cli.common import RED, YELLOW, Config, Json, configuration, marked, plain, some_at_a_time
 from proxy.cli.health_lines import WARNED, lines
 from proxy.oidc.errors import Misconfigured
 
@@ -88,7 +88,7 @@ async def _visit(settings: Settings) -> Mapping[str, Health]:
     connections = settings.connections
     async with way_out(settings) as wire:
         doctor = Doctor(Connections(connections, wire.send, time.time), connections, time.time)
-        found = await asyncio.gather(*map(doctor.see, connections.values()))
+        found = await some_at_a_time(doctor.see, connections.values())
     return dict(zip(connections, found, strict=True))
 
 
@@ -99,7 +99,7 @@ def _lines(report: Report, settings: Settings) -> Iterator[str]:
     if not report.healths:
         yield "no connections"
     yield from (f"{marked(WARNED, YELLOW)}  {warning}" for warning in report.warnings)
-    yield from (f"{marked('✗ plugin', RED)}  {fault}" for fault in report.faults)
+    yield from (f"{marked('✗ plugin', RED)}  {plain(fault)}" for fault in report.faults)
     yield from (f"plugin {info.name}: {', '.join(info.hooks) or 'no hooks'}" for info in report.plugins)
     yield "all is well" if report.ok else "there are faults"
 

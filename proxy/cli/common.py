@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
 from cyclopts import Parameter
 
@@ -24,6 +25,10 @@ Config = Annotated[Path | None, Parameter(name="--config", negative="", help="Th
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
 GREEN, YELLOW, RED = "32", "33", "31"
+AT_ONCE = 50
+"""Tenants asked at the same time: far fewer than there are places for calls."""
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def configuration(path: Path | None) -> Settings:
@@ -54,6 +59,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         store = RedisStore(url, seal, allow_open=settings.redis.allow_open)
         stack.push_async_callback(store.close)
         yield store
+
+
+async def some_at_a_time(work: Callable[[T], Awaitable[U]], items: Iterable[T]) -> list[U]:
+    """What ``work`` makes of each item, in their order: at most ``AT_ONCE`` under way."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(item: T) -> U:
+        async with places:
+            return await work(item)
+
+    return await asyncio.gather(*map(one, items))
 
 
 def noted(event: str, **about: object) -> None:

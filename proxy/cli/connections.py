@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, audited, configuration, open_store, plain, source_of, table
+from proxy.cli.common import Config, Json, audited, configuration, open_store, plain, some_at_a_time, source_of, table
 from proxy.cli.connection_options import Given, Name, Register, Token, merged
 from proxy.cli.health_lines import lines
 from proxy.oidc.errors import Misconfigured, Problem, Refused
@@ -164,7 +164,7 @@ def test(
 
     async def work(managed: ManagedConnections) -> dict[str, Health]:
         entries = [await _find(managed, name)] if name else list(await managed.all())
-        found = await asyncio.gather(*(managed.diagnose(entry.connection) for entry in entries))
+        found = await some_at_a_time(managed.diagnose, (entry.connection for entry in entries))
         return {entry.connection.name: one for entry, one in zip(entries, found, strict=True)}
 
     found = _run(configuration(config), work)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
 import pytest
 
-from proxy.cli.common import RED, configuration, open_store, painted, plain, table
+from proxy.cli.common import RED, configuration, open_store, painted, plain, some_at_a_time, table
 from proxy.oidc.errors import Misconfigured
 from proxy.store import key
 from proxy.store.embedded import EmbeddedServer, running_socket
+from proxy.wire import PER_NODE
 from tests.cli.conftest import configure
 
 THING = key("thing", "one")
@@ -67,3 +69,19 @@ def test_mg_13_what_others_say_does_not_reach_the_terminal_as_orders(evil: str) 
     """MG-13: a tenant's or a client's words with terminal codes in them are shown as their escapes, in one line."""
     assert plain(evil).isprintable() and table([(evil, "x")]).isprintable()
     assert plain("Grüße, 日本 ✓") == "Grüße, 日本 ✓"
+
+
+async def test_many_tenants_are_asked_some_at_a_time() -> None:
+    """The way out has places for 200 calls, and tells the next one that it is busy: that would be a red mark."""
+    under_way, most = 0, 0
+
+    async def work(number: int) -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return number * 2
+
+    assert await some_at_a_time(work, range(1000)) == [number * 2 for number in range(1000)]
+    assert 1 < most < PER_NODE / 2
