@@ -23,7 +23,8 @@ app.use(oidc.auth({ ...auth, ...kept }));
 
 app.get("/", (request, response) => {
   const { oidc: here } = request;
-  response.send(`<title>app</title><p>${here.isAuthenticated() ? `hello ${here.user.sub}` : "nobody is here"}</p>`);
+  // No request for an icon: its answer, on the way during a logout, would bring the application's cookie back.
+  response.send(`<title>app</title><link rel="icon" href="data:,"><p>${here.isAuthenticated() ? `hello ${here.user.sub}` : "nobody is here"}</p>`);
 });
 app.get("/me", oidc.requiresAuth(), async (request, response) => {
   const { oidc: here } = request;

@@ -88,6 +88,7 @@ async def test_a_device_by_keyboard(script: bool, device: Device, chromium: Chro
     page = await context.new_page()
     told = await device.begin()
     await page.goto(told["verification_uri"])
+    await expect(page.locator("input:focus")).to_be_visible()  # the cursor comes a moment after the page
     await page.keyboard.type(told["user_code"].lower().replace("-", " "))
     await page.keyboard.press("Enter")
     await page.get_by_role("button", name=MIRA.name).click()
