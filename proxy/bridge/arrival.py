@@ -28,6 +28,7 @@ from proxy.features import Answer, Caller, Endpoint, Feature, Request, SignIn
 from proxy.models import Client, Connection, Identity, Session, Transaction
 from proxy.models.connection import serves
 from proxy.oidc.errors import ProtocolError, Refused, Shown, UpstreamError
+from proxy.plugins import Mapped
 from proxy.store import Add, Drop, Get, Put, Store, Take, Taken
 from proxy.upstream.issuer import may_speak
 from proxy.upstream.relying_party import RelyingParty
@@ -152,29 +153,10 @@ class Arrival(Feature):
         before: Mapping[str, Any],
     ) -> Answer:
         expires_at = ends_at(connection, identity, request.now, self.sessions.absolute)
-        who = user_id(connection.name, identity.subject)
         mapped = await self.profiles.of(connection, client, identity)
-        mapped = await with_root(self.store, connection, who, mapped)
+        mapped = await with_root(self.store, connection, user_id(connection.name, identity.subject), mapped)
         self._check_unchanged(connection.name, client, identity)
-        session = Session(
-            sid="",
-            user_id=who,
-            connection=connection.name,
-            issuer=identity.issuer,
-            subject=identity.subject,
-            auth_time=int(request.now) if identity.auth_time is None else identity.auth_time,
-            created_at=int(request.now),
-            expires_at=expires_at,
-            profile=mapped.profile,
-            upstream_sid=identity.sid,
-            acr=identity.acr,
-            amr=identity.amr,
-            browser_state=sessions.new_sid() if self.watched else "",
-            dated=identity.auth_time is not None,
-            sources=mapped.sources,
-            id_token=identity.id_token,
-            session_state=identity.session_state,
-        )
+        session = begun(identity, mapped, int(request.now), expires_at, watched=self.watched)
         self.client_side.check_login(asked, client, session)
         visit = Visit(session, connection, request.source)
         noted = str(before.get("sid", ""))
@@ -235,6 +217,29 @@ class Arrival(Feature):
 
 def _disabled() -> Shown:
     return Shown("access_denied", "this login is no longer allowed", reason="connection_disabled", status=403)
+
+
+def begun(identity: Identity, mapped: Mapped, now: int, expires_at: int, *, watched: bool) -> Session:
+    """The session that a login leads to, before it is known which one it goes on with."""
+    return Session(
+        sid="",
+        user_id=user_id(identity.connection, identity.subject),
+        connection=identity.connection,
+        issuer=identity.issuer,
+        subject=identity.subject,
+        auth_time=now if identity.auth_time is None else identity.auth_time,
+        created_at=now,
+        expires_at=expires_at,
+        profile=mapped.profile,
+        upstream_sid=identity.sid,
+        acr=identity.acr,
+        amr=identity.amr,
+        browser_state=sessions.new_sid() if watched else "",
+        dated=identity.auth_time is not None,
+        sources=mapped.sources,
+        id_token=identity.id_token,
+        session_state=identity.session_state,
+    )
 
 
 def following(login: Session, before: Mapping[str, Any]) -> tuple[Session, bool]:

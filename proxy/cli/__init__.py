@@ -9,6 +9,7 @@
     clients          applications, and the tokens with which they register
     token            an access token for the Management API
     sessions         who is logged in, and how applications hear of a logout
+    users            who came, and who may come no more
     consents         what people allowed applications of others
     plugins          what is loaded, and what it does with a person's claims
 
@@ -100,6 +101,11 @@ COMMANDS = (
         "Show the logout notices to applications: those that wait, and what became of the others.",
         "sessions deliveries --json",
     ),
+    ("users list", "users:list_users", "Show who came through a connection.", "users list --connection corp"),
+    ("users show", "users:show", "Show what is kept of a person.", "users show 'oidc|corp|ada'"),
+    ("users block", "users:block", "Let a person in no more.", "users block 'oidc|corp|ada'"),
+    ("users unblock", "users:unblock", "Let a person in again.", "users unblock 'oidc|corp|ada'"),
+    ("users delete", "users:delete", "Forget a person.", "users delete 'oidc|corp|ada'"),
     (
         "consents list",
         "consents:list_consents",
@@ -132,6 +138,7 @@ GROUPS = {
     "connections": "The tenants people come from.",
     "clients": "Applications, and the tokens with which they register.",
     "sessions": "Who is logged in, and how applications hear of a logout.",
+    "users": "Who came, and who may come no more.",
     "consents": "What people allowed applications of others.",
     "plugins": "What is loaded, and what it does.",
 }

@@ -6,17 +6,16 @@ within a second.
 
 from __future__ import annotations
 
-import asyncio
 import json as jsons
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
 from proxy.cli.client_options import FirstParty, Grants, Id, Metadata, Method, Name, Redirects, Responses, given
-from proxy.cli.common import Config, Json, configuration, noted, open_store, source_of, table
+from proxy.cli.common import Config, Json, configuration, noted, source_of, table, with_store
 from proxy.oidc.errors import Misconfigured, Problem, Refused
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def list_clients(*, json: Json = False, config: Config = None) -> int:
     Example: isthmus clients list --json
     """
     settings = configuration(config)
-    entries = _with_store(settings, lambda store: _registry(store).all())
+    entries = with_store(settings, lambda store: _registry(store).all())
     rows = [_row(client, "file") for client in settings.clients.values()]
     rows += [_row(entry.client, _origin(entry)) for entry in entries]
     if json:
@@ -55,7 +54,7 @@ def show(client_id: Id, /, *, json: Json = False, config: Config = None) -> int:
     settings = configuration(config)
     declared = settings.clients.get(client_id)
     if declared is None:
-        entry, _ = _with_store(settings, lambda store: _find(store, client_id))
+        entry, _ = with_store(settings, lambda store: _find(store, client_id))
         _print(entry.client, _origin(entry), as_json=json)
     else:
         _print(declared, "file", as_json=json)
@@ -91,7 +90,7 @@ def add(
         await registry.check_room(time.time())
         await registry.add(entry)
 
-    _checked(lambda: _with_store(settings, work))
+    _checked(lambda: with_store(settings, work))
     noted("client_added", operator=BY, client_id=client.client_id)
     _print_issued(client.client_id, secret, as_json=json)
     return 0
@@ -132,7 +131,7 @@ def update(
         await _registry(store).replace(changed, revision)
         return secret
 
-    secret = _with_store(settings, work)
+    secret = with_store(settings, work)
     noted("client_changed", operator=BY, client_id=client_id, changed=sorted(wanted), new_secret=new_secret)
     _print_issued(client_id, secret, as_json=json)
     return 0
@@ -150,20 +149,12 @@ def remove(client_id: Id, /, *, config: Config = None) -> int:
         if not await _registry(store).remove(client_id):
             raise _unknown()
 
-    _with_store(settings, work)
+    with_store(settings, work)
     noted("client_removed", operator=BY, client_id=client_id)
     return 0
 
 
 # --- what they share ---
-
-
-def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
-    async def go() -> T:
-        async with open_store(settings) as store:
-            return await work(store)
-
-    return asyncio.run(go())
 
 
 def _registry(store: Store) -> Registry:

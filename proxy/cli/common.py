@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from proxy.bridge.logout import Logout
+    from proxy.downstream.clients import Clients
     from proxy.settings import Settings
     from proxy.store import Store
 
@@ -59,6 +61,25 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         store = RedisStore(url, seal, allow_open=settings.redis.allow_open)
         stack.push_async_callback(store.close)
         yield store
+
+
+def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What ``work`` makes of the store, open for as long as that takes. Raises ``Unavailable``."""
+
+    async def go() -> T:
+        async with open_store(settings) as store:
+            return await work(store)
+
+    return asyncio.run(go())
+
+
+def logout_of(store: Store, clients: Clients) -> Logout:
+    """What ends sessions for a command: the notices to applications are written, and a running server delivers them."""
+    from proxy.bridge.logout import Logout
+    from proxy.downstream.backchannel_logout import BackChannelLogout
+    from proxy.features import Doors
+
+    return Logout(store, clients, Doors(lambda: (BackChannelLogout(),)), lambda: None)
 
 
 async def some_at_a_time(work: Callable[[T], Awaitable[U]], items: Iterable[T]) -> list[U]:

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, audited, configuration, open_store, plain, some_at_a_time, source_of, table
+from proxy.cli.common import (
+    Config,
+    Json,
+    audited,
+    configuration,
+    logout_of,
+    open_store,
+    plain,
+    some_at_a_time,
+    source_of,
+    table,
+)
 from proxy.cli.connection_options import Given, Name, Register, Token, merged
 from proxy.cli.health_lines import lines
 from proxy.oidc.errors import Misconfigured, Problem, Refused
@@ -237,13 +248,10 @@ async def _managed(settings: Settings) -> AsyncIterator[ManagedConnections]:
 
 
 def _people(store: Store, clients: Clients) -> Offboarding:
-    """Logs out who came through a connection that is removed; a running server tells the applications."""
-    from proxy.bridge.logout import Logout
+    """Logs out who came through a connection that is removed."""
     from proxy.bridge.offboarding import Offboarding
-    from proxy.downstream.backchannel_logout import BackChannelLogout
-    from proxy.features import Doors
 
-    return Offboarding(store, Logout(store, clients, Doors(lambda: (BackChannelLogout(),)), lambda: None).end)
+    return Offboarding(store, logout_of(store, clients).end)
 
 
 async def _find(managed: ManagedConnections, name: str) -> Entry:

@@ -6,7 +6,6 @@ application has to ask the person again.
 
 from __future__ import annotations
 
-import asyncio
 import json as jsons
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, instant, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, noted, table, with_store
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ def revoke(
     count = _with_consents(configuration(config), work)
     if client and not count:
         raise Misconfigured(Problem("consents", "--client", f"{user} allowed {client} nothing; see consents list"))
+    noted("consents_revoked", operator="isthmus consents", user=user, client=client or "", revoked=count)
     print(jsons.dumps({"revoked": count}) if json else f"{count} consents taken back")
     return 0
 
@@ -67,8 +67,4 @@ def revoke(
 def _with_consents(settings: Settings, work: Callable[[Consents], Awaitable[T]]) -> T:
     from proxy.downstream.consents import Consents
 
-    async def go() -> T:
-        async with open_store(settings) as store:
-            return await work(Consents(store))
-
-    return asyncio.run(go())
+    return with_store(settings, lambda store: work(Consents(store)))

@@ -7,16 +7,15 @@ server delivers them within seconds, and one that starts later finds them. Pages
 
 from __future__ import annotations
 
-import asyncio
 import json as jsons
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from proxy.cli.common import Config, Json, configuration, instant, noted, open_store, table
+from proxy.cli.common import Config, Json, configuration, instant, logout_of, noted, table, with_store
 from proxy.oidc.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def list_sessions(
     Example: isthmus sessions list --connection corp
     """
     wanted = Wanted("", user or "", client or "", connection or "")
-    found = _with_store(configuration(config), lambda store: _sessions(store, wanted))
+    found = with_store(configuration(config), lambda store: _sessions(store, wanted))
     found.sort(key=lambda session: session.created_at, reverse=True)
     rows = [_row(session) for session in found[:MOST_SHOWN]]
     if json:
@@ -98,7 +97,7 @@ def revoke(
         ended = await _end(settings, store, await _sessions(store, wanted))
         return {"sessions": ended, **({"grants": await _revoke_grants(store, wanted)} if tokens else {})}
 
-    done = _with_store(settings, work)
+    done = with_store(settings, work)
     noted("sessions_revoked", operator="isthmus sessions", **asdict(wanted), **done)
     print(jsons.dumps(done, indent=2) if json else ", ".join(f"{count} {what} ended" for what, count in done.items()))
     return 0
@@ -115,7 +114,7 @@ def deliveries(*, json: Json = False, config: Config = None) -> int:
 
         return await all_of(store)
 
-    found = _with_store(configuration(config), work)[-MOST_SHOWN:]
+    found = with_store(configuration(config), work)[-MOST_SHOWN:]
     if json:
         print(jsons.dumps([asdict(each) for each in found], indent=2))
     else:
@@ -196,13 +195,9 @@ def _in_parts(everything: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 async def _end(settings: Settings, store: Store, found: list[Session]) -> int:
-    from proxy.bridge.logout import Logout
-    from proxy.downstream.backchannel_logout import BackChannelLogout
     from proxy.downstream.clients import Clients
-    from proxy.features import Doors
 
-    doors = Doors(lambda: (BackChannelLogout(),))
-    logout = Logout(store, Clients(settings.clients, store), doors, lambda: None)
+    logout = logout_of(store, Clients(settings.clients, store))
     for session in found:
         await logout.end(session, (), time.time())
     return len(found)
@@ -237,11 +232,3 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _delivery_cells(each: Delivery) -> tuple[str, ...]:
     again = instant(int(each.next_at)) if each.state == "pending" else ""
     return (each.client_id, each.sid, each.state, str(each.attempts), each.last, again)
-
-
-def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
-    async def go() -> T:
-        async with open_store(settings) as store:
-            return await work(store)
-
-    return asyncio.run(go())

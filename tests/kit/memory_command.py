@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from proxy.cli import common
 from proxy.settings import Settings
 from proxy.store import Store
 
@@ -19,4 +20,5 @@ def remembered(monkeypatch: pytest.MonkeyPatch, module: ModuleType, store: Store
     async def opened(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
-    monkeypatch.setattr(module, "open_store", opened)
+    for each in (common, module):
+        monkeypatch.setattr(each, "open_store", opened, raising=False)
