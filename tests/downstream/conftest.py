@@ -11,7 +11,7 @@ from proxy.store.memory import MemoryStore
 from proxy.store.redis import RedisStore
 from proxy.store.sealing import Seal
 from tests.downstream.world import Clock, SlowStore, World, a_session
-from tests.kit.valkey import Valkey, valkey
+from tests.kit.valkey import PATIENT, Valkey, valkey
 
 SEAL = Seal([b"a secret of the tests, 32 bytes or more"])
 
@@ -45,7 +45,10 @@ async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[tuple[World, Wo
     else:
         server: Valkey = request.getfixturevalue("server")
         server.command("FLUSHALL")
-        stores = (RedisStore(server.socket_path, SEAL), RedisStore(server.socket_path, SEAL))
+        stores = (
+            RedisStore(server.socket_path, SEAL, limits=PATIENT),
+            RedisStore(server.socket_path, SEAL, limits=PATIENT),
+        )
     yield (
         await World(clock, store=stores[0]).begin(a_session()),
         await World(clock, store=stores[1]).begin(a_session()),

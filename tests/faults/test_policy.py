@@ -15,11 +15,11 @@ import pytest
 
 from proxy import app
 from proxy.lab.browser import Browser, Tab
-from proxy.store.redis import Limits
 from tests.faults.conftest import Wholes
 from tests.kit.plain_app import Told, Trip, arrived, stop_at_the_app
+from tests.kit.valkey import PATIENT
 from tests.kit.waiting import eventually
-from tests.kit.whole import CHANNELS, MIRA, Login, Whole
+from tests.kit.whole import CHANNELS, MIRA, USUAL, Login, Whole
 
 BUSY = "503 page"
 BUSY_JSON = "503 json"
@@ -80,7 +80,7 @@ class Scene:
 async def scene(wholes: Wholes, channel: str, *, fresh_keys: bool = False) -> AsyncIterator[Scene]:
     """All prepared. ``fresh_keys``: the tenant's keys are such as this node has never seen; the store is given all the
     time it wants, since it is not what fails then."""
-    patience = Limits(connect=30.0, command=30.0, total=60.0, wait=30.0) if fresh_keys else Limits()
+    patience = PATIENT if fresh_keys else USUAL
     async with wholes(channel, patience=patience) as world, Browser() as stranger, Browser() as third:
         login = await world.log_in()
         unused_trip, tab = await world.depart()

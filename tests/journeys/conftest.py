@@ -23,7 +23,7 @@ from proxy.store.redis import RedisStore
 from proxy.store.sealing import Seal
 from tests.kit.authlib_app import AuthlibApp, authlib_app
 from tests.kit.isthmus import CLIENT_SECRET, OWN_SECRET, Node, client, connection, isthmus
-from tests.kit.valkey import Valkey, valkey
+from tests.kit.valkey import PATIENT, Valkey, valkey
 
 CHANNELS = ("front_channel", "back_channel")
 MIRA, JONAS = PEOPLE[0], PEOPLE[1]
@@ -44,7 +44,7 @@ async def stores(server: Valkey) -> AsyncIterator[Stores]:
     made: list[RedisStore] = []
 
     def store(number: int = 0) -> Store:
-        made.append(RedisStore(f"unix://{server.socket_path}?db={number}", Seal([OWN_SECRET.encode()])))
+        made.append(RedisStore(f"unix://{server.socket_path}?db={number}", Seal([OWN_SECRET.encode()]), limits=PATIENT))
         return made[-1]
 
     yield store

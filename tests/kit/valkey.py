@@ -13,8 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from proxy.store.embedded import find_server
+from proxy.store.redis import Limits
 
 START_SECONDS = 10.0
+
+PATIENT = Limits(connect=30.0, command=30.0, total=60.0, wait=30.0)
+"""Deadlines for tests in which the store is not what fails: a busy machine must not look like one."""
 
 
 def free_port() -> int:
