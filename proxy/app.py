@@ -64,6 +64,7 @@ from proxy.downstream.token_exchange import TokenExchange
 from proxy.downstream.userinfo import UserInfo
 from proxy.downstream.v2_logout import V2Logout
 from proxy.features import Doors, Feature, Redeem, Respond
+from proxy.http.cookies import SameSite, cookie_name
 from proxy.management.connections import ManagedConnections
 from proxy.management.connections_api import ConnectionsApi
 from proxy.models import Connection
@@ -78,7 +79,6 @@ from proxy.web import callers_operator
 from proxy.web.background import repeating, running
 from proxy.web.callers import Callers
 from proxy.web.callers_operator import API
-from proxy.web.cookies import SameSite, cookie_name
 from proxy.web.gate import TELL
 from proxy.web.pages import Pages
 from proxy.web.routes import add_assets, add_routes, base_path

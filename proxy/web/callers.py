@@ -29,13 +29,15 @@ from proxy.downstream.client_auth import ClientAuthenticator
 from proxy.downstream.dpop import ERRORS as ABOUT_THE_PROOF
 from proxy.downstream.dpop import Proofs
 from proxy.features import Answer, Bearer, Caller, Endpoint, Request
+from proxy.http.cookies import cookie_name
 from proxy.models import Client, Session
 from proxy.oidc import params as parameters
 from proxy.oidc.dpop import ALGORITHMS
 from proxy.oidc.errors import ProtocolError, Refused, UpstreamError
 from proxy.oidc.params import Params, printable
 from proxy.oidc.urls import origin
-from proxy.web import callers_operator, client_address, cookies, errors, logs, metrics
+from proxy.telemetry import logs, metrics
+from proxy.web import callers_operator, client_address, cookies, errors
 from proxy.web import session as sessions
 from proxy.web.bodies import NO_TOKEN, access_token, form_of_anyone, form_or_json, json_object, one_place
 from proxy.web.callers_operator import Operators
@@ -138,7 +140,7 @@ class Callers:
     def _keep_state(self, request: web.Request, response: web.Response, answer: Answer) -> None:
         """The cookie that frames of session management read: in step with the session, and gone with it. Its value is
         no secret and opens nothing."""
-        name = cookies.cookie_name("state", self.issuer)
+        name = cookie_name("state", self.issuer)
         if answer.browser_state and cookies.of_request(request, name) != answer.browser_state:
             life = answer.sign_in.seconds if answer.sign_in else None
             cookies.set_cookie(response, name, answer.browser_state, max_age=life, same_site="None", for_scripts=True)
@@ -147,7 +149,7 @@ class Callers:
 
     @property
     def _browser_cookies(self) -> str:
-        return f"{cookies.cookie_name('login', self.issuer)}-"
+        return f"{cookie_name('login', self.issuer)}-"
 
     def _browsers(self, request: web.Request) -> tuple[str, ...]:
         found = cookies.family_of_request(request, self._browser_cookies)
@@ -156,7 +158,7 @@ class Callers:
     def _lost_its_cookie(self, request: web.Request) -> bool:
         if request.method != "POST":
             return False
-        if cookies.of_request(request, cookies.cookie_name("session", self.issuer)):
+        if cookies.of_request(request, cookie_name("session", self.issuer)):
             return False
         foreign = request.headers.get("Origin", origin(self.issuer)) != origin(self.issuer)
         return foreign or request.headers.get("Sec-Fetch-Site") == "cross-site"

@@ -23,7 +23,7 @@ from proxy.oidc import params as parameters
 from proxy.oidc.errors import Refused, Shown
 from proxy.oidc.params import Params
 from proxy.oidc.strict_json import NotStrict, load
-from proxy.web import logs
+from proxy.telemetry import logs
 from proxy.web.bodies import NO_TOKEN
 from proxy.web.errors import Outcome
 from proxy.web.throttle import Throttle

@@ -1,79 +1,32 @@
-"""Cookies, read as raw bytes and written strictly.
-
-Reading is RFC 6265 5.4 backwards: pairs are split at ``;``, trimmed of blank and tab alone, and only the exact name
-counts. A Unicode blank before ``__Host-`` is part of another name, and one name with two values is nobody's.
-"""
+"""Our cookies in the site's requests and answers (``proxy.http.cookies``)."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from aiohttp import web
 
-SameSite = Literal["Lax", "Strict", "None"]
+from proxy.http import cookies
+from proxy.http.cookies import SameSite
+
 SAME_SITE: Final[Mapping[str, SameSite]] = {"session": "Lax", "login": "None"}
 """What our cookies are for, and which other sites may make a browser send them."""
-VISIBLE: Final = re.compile(rb"[!-~]*")
 
 
-class Tossed:
-    """The answer for a name that came twice with different values (RFC 6265bis 8.6): none of them is to be trusted."""
-
-
-TOSSED: Final = Tossed()
-
-
-@lru_cache(maxsize=64)
-def cookie_name(role: str, issuer: str) -> str:
-    """The name of the cookie for ``role``. Ports do not separate cookies, so the issuer is part of the name."""
-    tenant = hashlib.sha256(issuer.encode()).hexdigest()[:8]
-    return f"__Host-isthmus-{role}-{tenant}"
-
-
-def read(headers: Iterable[bytes], name: str) -> str | Tossed | None:
-    """The value of cookie ``name`` in raw Cookie header values; ``TOSSED`` if it has several, None without one.
-
-    A pair without ``=``, and a value that is not printable ASCII, is skipped. Linear in the length of the headers.
-    """
-    wanted, found = name.encode("ascii"), None
-    for header in headers:
-        if wanted not in header:
-            continue
-        for pair in header.split(b";"):
-            before, equals, value = pair.strip(b" \t").partition(b"=")
-            if before != wanted or not equals or not _printable(value):
-                continue
-            if found is not None and found != value:
-                return TOSSED
-            found = value
-    return None if found is None else found.decode("ascii")
-
-
-def _printable(value: bytes) -> bool:
-    return VISIBLE.fullmatch(value) is not None
+def _sent(request: web.BaseRequest) -> Iterator[bytes]:
+    return (raw for header, raw in request.raw_headers if header.lower() == b"cookie")
 
 
 def of_request(request: web.BaseRequest, name: str) -> str:
     """The cookie's value in a request; empty if it is missing or tossed."""
-    value = read((raw for header, raw in request.raw_headers if header.lower() == b"cookie"), name)
+    value = cookies.read(_sent(request), name)
     return value if isinstance(value, str) else ""
 
 
 def family_of_request(request: web.BaseRequest, prefix: str) -> Mapping[str, str]:
-    """The cookies of a request whose names begin with ``prefix``, tossed ones left out, by what follows in the name."""
-    start, found = prefix.encode("ascii"), dict[bytes, bytes | None]()
-    for header, raw in request.raw_headers:
-        if header.lower() != b"cookie" or start not in raw:
-            continue
-        for pair in raw.split(b";"):
-            name, equals, value = pair.strip(b" \t").partition(b"=")
-            if equals and name.isascii() and name.startswith(start) and _printable(value):
-                found[name] = value if found.get(name, value) == value else None
-    return {name[len(start) :].decode("ascii"): value.decode("ascii") for name, value in found.items() if value}
+    """The cookies of a request whose names begin with ``prefix`` (``cookies.family``)."""
+    return cookies.family(_sent(request), prefix)
 
 
 def set_cookie(
@@ -85,14 +38,9 @@ def set_cookie(
     same_site: SameSite,
     for_scripts: bool = False,
 ) -> None:
-    """Set a ``__Host-`` cookie: Secure, HttpOnly but for one that is there ``for_scripts``, for this host alone.
-    Without ``max_age`` it ends with the browser.
-
-    ``value`` is one of ours, made of characters that need no quoting.
-    """
-    life = "" if max_age is None else f"; Max-Age={max_age}"
-    hidden = "" if for_scripts else " HttpOnly;"
-    response.headers.add("Set-Cookie", f"{name}={value}{life}; Path=/; Secure;{hidden} SameSite={same_site}")
+    """Set a cookie of ours (``cookies.line``)."""
+    line = cookies.line(name, value, max_age=max_age, same_site=same_site, for_scripts=for_scripts)
+    response.headers.add("Set-Cookie", line)
 
 
 def delete(response: web.StreamResponse, name: str, *, same_site: SameSite, for_scripts: bool = False) -> None:

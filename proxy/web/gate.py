@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from proxy.web import client_address, logs, metrics
-from proxy.web.client_address import Proxies
+from proxy.http.client_address import Proxies
+from proxy.telemetry import logs, metrics
+from proxy.web import client_address
 from proxy.web.health import Door
 from proxy.web.limits import Admission, Capacity
 from proxy.web.refusals import refusal

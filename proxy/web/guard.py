@@ -25,8 +25,8 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.web import logs, metrics
-from proxy.web.client_address import Proxies
+from proxy.http.client_address import Proxies
+from proxy.telemetry import logs, metrics
 from proxy.web.refusals import refusal
 
 KILOBYTE = 1024

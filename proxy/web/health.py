@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from proxy.http.client_address import Proxies, is_loopback
 from proxy.oidc.errors import Unavailable
-from proxy.web import client_address, logs, metrics
-from proxy.web.client_address import Proxies
+from proxy.telemetry import logs, metrics
+from proxy.web import client_address
 
 MEMORY = 2.0
 DRIFT = 5.0
@@ -92,4 +93,4 @@ def near(request: web.BaseRequest, proxies: Proxies) -> bool:
     if not proxies.trusts(peer) and (chain or "Forwarded" in request.headers):
         return False
     client = proxies.client(peer, chain)
-    return client_address.is_loopback(client) or proxies.trusts(client)
+    return is_loopback(client) or proxies.trusts(client)

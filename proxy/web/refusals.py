@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.http.cookies import cookie_name
 from proxy.web import cookies
 
 TEXTS: Final[Mapping[int, str]] = {
@@ -47,7 +48,7 @@ def refusal(request: web.BaseRequest, status: int, issuer: str, text: str = "") 
         response.headers["Allow"] = "GET, HEAD, POST"
     if status == 431:
         for role, same_site in cookies.SAME_SITE.items():
-            name = cookies.cookie_name(role, issuer)
+            name = cookie_name(role, issuer)
             for rest in {"", *cookies.family_of_request(request, name)}:
                 cookies.delete(response, name + rest, same_site=same_site)
     return response

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.web_runner import BaseRunner
 
-from proxy.web import headers, logs
-from proxy.web.client_address import Proxies
+from proxy.http.client_address import Proxies
+from proxy.telemetry import logs
+from proxy.web import headers
 from proxy.web.gate import TELL, Gate
 from proxy.web.guard import Guard, Limits
 from proxy.web.health import Door

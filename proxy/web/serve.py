@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from proxy.oidc.errors import Misconfigured, Problem
 from proxy.settings import Settings, own_secrets
 from proxy.store import Store
-from proxy.web import logs
+from proxy.telemetry import logs
 from proxy.web.supervise import Supervisor
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from aiohttp_session import Session as CookieSession
 
 from proxy.bridge.session import Sessions
 from proxy.features import SignIn
+from proxy.http.cookies import SameSite, cookie_name
 from proxy.models import Session
 from proxy.web import cookies
-from proxy.web.cookies import SameSite
 
 RECORD = "session"
 
@@ -27,7 +27,7 @@ class SessionStorage(AbstractStorage):
     of other sites (None) or not (Lax)."""
 
     def __init__(self, sessions: Sessions, issuer: str, same_site: SameSite = "Lax") -> None:
-        name = cookies.cookie_name("session", issuer)
+        name = cookie_name("session", issuer)
         super().__init__(cookie_name=name, httponly=True, secure=True, samesite=same_site)
         self._sessions = sessions
         self._same_site = same_site

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator
 
-from proxy.web import logs, metrics
+from proxy.telemetry import logs, metrics
 
 PATIENCE = 0.5
 """Seconds without a beat that are a stall."""

@@ -21,13 +21,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from proxy.http.client_address import Proxies
 from proxy.oidc.errors import Misconfigured, Problem, Unavailable
 from proxy.oidc.urls import is_loopback
 from proxy.settings import Settings
 from proxy.store.redis import RedisStore
 from proxy.store.sealing import Seal
-from proxy.web import logs
-from proxy.web.client_address import Proxies
+from proxy.telemetry import logs
 from proxy.web.health import Door, Health, doors
 from proxy.web.runner import Farewell, Runner, Serving, go_down, listen
 from proxy.web.watchdog import watch

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.lab.browser import Browser, Tab
 from proxy.lab.navigation import Navigation
-from proxy.web import logs
+from proxy.telemetry import logs
 from tests.attacks.conftest import Scene, Scenes, asked_of
 from tests.kit.authlib_app import SECRET
 from tests.kit.isthmus import CLIENT_SECRET, OWN_SECRET

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.web.client_address import Proxies
+from proxy.http.client_address import Proxies
 from proxy.web.health import Health, doors
 from proxy.web.runner import Runner, Serving, serve
 from tests.kit.waiting import eventually

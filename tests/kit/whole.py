@@ -20,13 +20,14 @@ import aiohttp
 from aiohttp import web
 
 from proxy import app, settings
+from proxy.http.client_address import Proxies
 from proxy.lab.browser import Browser, Tab
 from proxy.lab.listen import listen, port_of
 from proxy.lab.people import PEOPLE
 from proxy.store.redis import Limits, RedisStore
 from proxy.store.sealing import Seal
-from proxy.web import logs, runner
-from proxy.web.client_address import Proxies
+from proxy.telemetry import logs
+from proxy.web import runner
 from proxy.web.health import Health, doors
 from proxy.web.worker import can_sign
 from tests.kit.isthmus import OWN_SECRET, borrow_keys, configure, connection, lend_keys

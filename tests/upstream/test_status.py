@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from proxy.store.memory import MemoryStore
+from proxy.telemetry.logs import SECRETS
 from proxy.upstream.health import ERROR, WARNING, Finding, Health
 from proxy.upstream.published import digest
 from proxy.upstream.status import Statuses, status_key
-from proxy.web.logs import SECRETS
 from tests.upstream.conftest import DOCUMENT, ISSUER, NOW, connection
 
 RED = Health((Finding(ERROR, "not_found", "none", "look", detail="nobody answers there"),))

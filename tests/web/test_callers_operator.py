@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from proxy.features import Answer, Caller, Endpoint, Request
 from proxy.models import Client
 from proxy.oidc.errors import Refused, Unavailable
-from proxy.web import callers_operator, logs
+from proxy.telemetry import logs
+from proxy.web import callers_operator
 from proxy.web.callers_operator import BURST, COMMAND, REPEATED, spelt
 from tests.management.world import ISSUER, World, world
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from proxy.web import logs, metrics
+from proxy.telemetry import logs, metrics
 from proxy.web.client_address import of
 from proxy.web.gate import hosts_of
 from proxy.web.limits import Capacity

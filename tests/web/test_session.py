@@ -18,8 +18,9 @@ from proxy.downstream.dpop import Proofs
 from proxy.downstream.grant import Lifetimes, session_key
 from proxy.downstream.keys import KeyRing
 from proxy.features import Answer, Caller, Endpoint, Request, SignIn
+from proxy.http.cookies import cookie_name
 from proxy.store.memory import MemoryStore
-from proxy.web import cookies, session
+from proxy.web import session
 from proxy.web.callers import Callers
 from proxy.web.pages import Pages
 from proxy.web.session import SessionStorage
@@ -27,7 +28,7 @@ from tests.bridge.test_session import CORP, NOW, a_session
 from tests.kit.signing_client import authenticator
 
 ISSUER = "https://sso.example/"
-NAME = cookies.cookie_name("session", ISSUER)
+NAME = cookie_name("session", ISSUER)
 Site = TestClient[web.Request, web.Application]
 
 

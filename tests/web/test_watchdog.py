@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.web import logs, metrics
+from proxy.telemetry import logs, metrics
 from proxy.web.watchdog import watch
 
 Lines = list[tuple[str, dict[str, Any]]]

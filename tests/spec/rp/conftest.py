@@ -31,7 +31,7 @@ from proxy.models import Connection
 from proxy.models.connection_rules import inconsistencies
 from proxy.roster import Entry
 from proxy.store.memory import MemoryStore
-from proxy.web import logs
+from proxy.telemetry import logs
 from tests.kit.isthmus import CLIENT_SECRET, Node, connection, isthmus
 from tests.kit.lab_keys import in_turn
 from tests.kit.plain_app import CLIENT, PlainApp, Trip, arrived, stop_at_the_app

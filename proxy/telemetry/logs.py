@@ -24,7 +24,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from proxy.web.log_writer import Writer
+from proxy.telemetry.log_writer import Writer
 
 LONGEST: Final = 200
 FRAMES: Final = 12

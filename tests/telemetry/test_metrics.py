@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.web import metrics
+from proxy.telemetry import metrics
 
 
 def test_what_happened_is_counted() -> None:

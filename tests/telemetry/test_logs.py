@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from proxy.web import logs
+from proxy.telemetry import logs
 from tests.kit.serving_site import knocking
 
 

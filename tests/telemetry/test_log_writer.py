@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 
-from proxy.web.log_writer import Writer
+from proxy.telemetry.log_writer import Writer
 
 
 def test_lines_come_in_order_and_all_of_them() -> None:

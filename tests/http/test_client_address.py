@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.web.client_address import Proxies, is_loopback, parse
+from proxy.http.client_address import Proxies, is_loopback, parse
 
 PROXIES = Proxies(["10.0.0.0/8", "fd00::/8"])
 
