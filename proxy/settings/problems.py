@@ -17,6 +17,8 @@ MISSING = {
     "issuer": "https://missing.invalid/",
     "audience": "https://missing.invalid/",
     "discovery_url": "https://missing.invalid/",
+    "host": "missing.invalid",
+    "upstream": ["http://missing.invalid"],
     "options": {"client_id": "missing", "issuer": "https://missing.invalid/"},
 }
 """What stands in for a missing key while the rules look at the rest."""

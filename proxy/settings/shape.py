@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, ValidationInfo, field_validator
 
 from proxy.models import Client, Connection, checks
+from proxy.models.route import Route, identity_headers
 
 DAY = 86_400
 HOUR = 3600
@@ -196,6 +197,25 @@ class Plugins(Table):
         return checks.not_empty(names)
 
 
+class Gateway(Table):
+    """``[gateway]``: the apps we stand in front of. ``port``: a listener of its own; without it the server's, told
+    apart by host. ``headers`` is what apps are told about a person unless their route says otherwise, ``header_budget`` the
+    most bytes of it; ``groups_claim`` names the attribute with the person's groups, ``assertion_seconds`` how long a
+    signed assertion lives."""
+
+    port: int | None = Field(default=None, ge=0, le=65_535)
+    headers: str | Mapping[str, str] = "oauth2-proxy"
+    header_budget: int = Field(default=4096, ge=256, le=16_384)
+    groups_claim: str = Field(default="groups", min_length=1, max_length=128)
+    assertion_seconds: int = Field(default=60, ge=10, le=600)
+    routes: tuple[Route, ...] = Field(default=(), max_length=5000)
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: str | Mapping[str, str]) -> str | Mapping[str, str]:
+        return identity_headers(headers) or headers
+
+
 class File(Table):
     """The whole configuration, connections by name and clients by id."""
 
@@ -208,6 +228,7 @@ class File(Table):
     redis: Redis = Redis()
     connections: Mapping[str, Connection] = {}
     clients: Mapping[str, Client] = {}
+    gateway: Gateway = Gateway()
     plugins: Plugins = Plugins()
 
 

@@ -9,6 +9,7 @@
     count  add to a counter; answers the sum
     drop   delete
     list   the keys under an index
+    tell   say something to every node that listens; who does not listen just then never hears it
     scan   every key of a kind; it reads through the whole store, for an operator's commands and nothing else
 
 Values are plain JSON objects. A record that cannot be looked up raises ``errors.Unavailable``: that is never "absent".
@@ -22,7 +23,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +178,19 @@ class Scanned:
     cursor: str = ""
 
 
-Op = Get | Put | Add | Take | Swap | Touch | Count | Drop | List | Scan
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say ``text``, no secret, to every node that listens to ``topic`` (``Store.listen``). Answers None."""
+
+    topic: str
+    text: str
+
+
+Op = Get | Put | Add | Take | Swap | Touch | Count | Drop | List | Scan | Tell
+Heard = Callable[[str, str], None]
+"""Called with the topic and the text of what was said. Never raises."""
+Link = Callable[[bool], None]
+"""Called with True when what is said can be heard from now on, and with False as soon as it is not sure that it can."""
 
 
 class Store(ABC):
@@ -193,6 +206,13 @@ class Store(ABC):
     @abstractmethod
     async def ping(self) -> float:
         """Ask for a sign of life; answers the store's clock (seconds since the epoch). Raises ``Unavailable``."""
+
+    @abstractmethod
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        """Hear what is said about ``topics`` until cancelled. A lost link is noticed within a second and made anew.
+
+        ``link(True)`` comes before anything is heard, ``link(False)`` whenever something may have been missed.
+        """
 
     @abstractmethod
     async def close(self) -> None:

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
@@ -26,40 +24,15 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.http.client_address import Proxies
+from proxy.http.crowd import Crowd, Limits
 from proxy.telemetry import logs, metrics
 from proxy.web.refusals import refusal
-
-KILOBYTE = 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Deadlines in seconds, sizes in bytes (reliability: nginx's are the outer limit)."""
-
-    head: float = 10
-    body: float = 30
-    rate: float = KILOBYTE
-    rate_after: float = 5
-    stall: float = 30
-    idle: float = 75
-    connections: int = 4000
-    per_address: int = 200
-    target: int = 8 * KILOBYTE
-    field: int = 32 * KILOBYTE
-    fields: int = 100
-    linger: float = 1
-
-    @property
-    def tick(self) -> float:
-        """Seconds between two looks."""
-        return min(1.0, self.head / 4, self.body / 4, self.stall / 4)
 
 
 class Connection(RequestHandler):
     """One connection: aiohttp's protocol, and since when it waits for what."""
 
     __slots__ = (
-        "_address",
         "_body",
         "_body_bytes",
         "_body_since",
@@ -69,6 +42,7 @@ class Connection(RequestHandler):
         "_head_since",
         "_stall",
         "_wire",
+        "address",
     )
 
     def __init__(self, guard: Guard, **options: Any) -> None:
@@ -80,16 +54,16 @@ class Connection(RequestHandler):
         self._body_bytes = 0
         self._stall = (0, 0.0)
         self._wire: asyncio.Transport | None = None
-        self._address = ""
+        self.address = ""
         self._broken = False
         self._ended: asyncio.Event | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it; one too many is closed without a word."""
         peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self._wire = cast("asyncio.Transport", transport)  # uvloop's are no subclasses of it
-        if not self._guard.admit(self):
+        if not self._guard.crowd.admit(self):
             self._wire.abort()
             return
         self._head_since = self._loop.time()
@@ -97,7 +71,7 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget it."""
-        self._guard.forget(self)
+        self._guard.crowd.forget(self)
         self._body = None
         if self._ended is not None:
             self._ended.set()
@@ -182,7 +156,7 @@ class Connection(RequestHandler):
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
             metrics.turned_away("parser")
-            logs.seldom("malformed_request", status=status, client=self._address, reason=type(err_info.exc).__name__)
+            logs.seldom("malformed_request", status=status, client=self.address, reason=type(err_info.exc).__name__)
             response = refusal(request, status, self._guard.issuer)
             response.force_close()
             await response.prepare(request)
@@ -211,15 +185,12 @@ def _status(error: BaseException, target_limit: int) -> int:
 
 
 class Guard(web.Server):
-    """The listening side: makes connections, counts them, looks over them."""
+    """The listening side: makes connections, in a crowd that counts them and looks over them."""
 
     def __init__(self, handler: Any, *, limits: Limits, proxies: Proxies, issuer: str, **options: Any) -> None:
         super().__init__(handler, **options)
         self.limits, self.issuer = limits, issuer
-        self._proxies = proxies
-        self._alive: set[Connection] = set()
-        self._by_address: Counter[str] = Counter()
-        self._look: asyncio.TimerHandle | None = None
+        self.crowd: Crowd[Connection] = Crowd(limits, proxies)
 
     def __call__(self) -> Connection:
         """A new connection's protocol."""
@@ -234,36 +205,3 @@ class Guard(web.Server):
             lingering_time=limits.linger,
             **self._kwargs,
         )
-
-    def admit(self, connection: Connection) -> bool:
-        """Whether there is room. A trusted proxy brings many people: only the cap of all holds for it."""
-        address = connection._address
-        full = len(self._alive) >= self.limits.connections
-        crowd = self._by_address[address] >= self.limits.per_address and not self._proxies.trusts(address)
-        if full or crowd:
-            metrics.cut("full" if full else "per_address")
-            logs.seldom("connection_refused", reason="full" if full else "per_address", client=address)
-            return False
-        self._alive.add(connection)
-        self._by_address[address] += 1
-        if self._look is None:
-            self._look = self._loop.call_later(self.limits.tick, self._inspect)
-        return True
-
-    def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
-        if connection not in self._alive:
-            return
-        self._alive.discard(connection)
-        self._by_address[connection._address] -= 1
-        if self._by_address[connection._address] <= 0:
-            del self._by_address[connection._address]
-
-    def _inspect(self) -> None:
-        now = self._loop.time()
-        for connection in tuple(self._alive):
-            if reason := connection.overdue(now, self.limits):
-                metrics.cut(reason)
-                logs.seldom("connection_cut", reason=reason, client=connection._address)
-                connection.cut()
-        self._look = self._loop.call_later(self.limits.tick, self._inspect) if self._alive else None

@@ -19,10 +19,11 @@ from aiohttp import web
 from aiohttp.web_runner import BaseRunner
 
 from proxy.http.client_address import Proxies
+from proxy.http.crowd import Limits
 from proxy.telemetry import logs
 from proxy.web import headers
 from proxy.web.gate import TELL, Gate
-from proxy.web.guard import Guard, Limits
+from proxy.web.guard import Guard
 from proxy.web.health import Door
 from proxy.web.limits import Capacity
 

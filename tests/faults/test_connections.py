@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from proxy.http.crowd import Limits
 from proxy.lab.browser import Browser
-from proxy.web.guard import Limits
 from tests.faults.conftest import Wholes
 from tests.kit.plain_app import BASIC, stop_at_the_app
 from tests.kit.serving_site import answered

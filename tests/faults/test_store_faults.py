@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.web.guard import Limits
+from proxy.http.crowd import Limits
 from tests.faults.conftest import Wholes
 from tests.kit.invariants import held, kinds
 from tests.kit.plain_app import Told, arrived

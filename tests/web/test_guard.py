@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from proxy.web.guard import Limits
+from proxy.http.crowd import Limits
 from tests.kit.serving_site import HOST, SOON, answered, knocking, until
 
 SHORT = Limits(head=0.2, body=0.4, rate=50_000, rate_after=0.2, stall=0.2, idle=0.3)
