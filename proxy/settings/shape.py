@@ -200,8 +200,8 @@ class Plugins(Table):
 class Gateway(Table):
     """``[gateway]``: the apps we stand in front of. ``port``: a listener of its own; without it the server's, told
     apart by host. ``headers`` is what apps are told about a person unless their route says otherwise, ``header_budget``
-    the most bytes of it; ``groups_claim`` names the attribute with the person's groups, ``assertion_seconds`` how long a
-    signed assertion lives."""
+    the most bytes of it; ``groups_claim`` names the attribute with the person's groups, ``assertion_seconds`` how long
+    a signed assertion lives."""
 
     port: int | None = Field(default=None, ge=0, le=65_535)
     headers: str | Mapping[str, str] = "oauth2-proxy"
