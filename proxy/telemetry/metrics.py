@@ -30,6 +30,10 @@ UPSTREAM = Counter("isthmus_upstream_errors", "Calls to tenants that failed", ("
 LOGINS = Counter("isthmus_logins", "Logins that came back from a tenant", ("outcome",), registry=REGISTRY)
 STALLS = Counter("isthmus_loop_stalls", "Times that something held up everything else", registry=REGISTRY)
 READY = Gauge("isthmus_ready", "Whether this process can serve", registry=REGISTRY, multiprocess_mode="livemin")
+SERVERS_UP = Gauge(
+    "isthmus_gateway_servers_up", "Servers that checks found well", ("route",), registry=REGISTRY,
+    multiprocess_mode="livemin",
+)  # fmt: skip
 LOG_DROPPED = Gauge("isthmus_log_lines_dropped", "Log lines lost", registry=REGISTRY, multiprocess_mode="livesum")
 
 
@@ -67,6 +71,11 @@ def upstream(reason: str) -> None:
 def login(outcome: str) -> None:
     """A login came back from a tenant; ``outcome`` is a word of ours."""
     LOGINS.labels(outcome).inc()
+
+
+def servers_up(route: str, count: int) -> None:
+    """So many servers of the route's app are well. ``route`` is its label."""
+    SERVERS_UP.labels(route).set(count)
 
 
 def page() -> bytes:
