@@ -201,6 +201,7 @@ class Arrival(Feature):
             trips.note_login(request.browsers[0], session),
             *(ends.writes if ends else ()),
             *code,
+            *((sessions.changed(session.sid),) if same else ()),
         )
         if ends:
             self.logout.told()
@@ -209,7 +210,7 @@ class Arrival(Feature):
         if refusal is None and written is not False and not overtaken:
             return on_the_way(ends.frames if ends else (), answer), ticket.cookie, session
         undo = (*visit.undo(told), *(Drop(write.key) for write in code if isinstance(write, Put | Add)))
-        await self.store.run(*undo, *(() if same and refusal is None else (sessions.drop(session.sid),)))
+        await self.store.run(*undo, *(() if same and refusal is None else sessions.ends(session.sid)))
         if refusal is not None:
             raise refusal
         return await self._write(request, asked, client, visit, note.value if overtaken else {}, noted=session.sid)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.bridge import transaction as trips
-from proxy.bridge.session import drop
+from proxy.bridge.session import ends
 from proxy.downstream import participants
 from proxy.downstream.clients import Clients
 from proxy.downstream.grant import Grant, grants_of_session
@@ -65,8 +65,8 @@ class Logout:
         doomed = await self._doomed(grants, records[len(takes_part) :], now)
         under_way = [trip for listing in listed for trip in listing]
         logins = [trips.last_login(browser) for browser in browsers]
-        ends = map(Drop, (*takes_part, *logins, *under_way, *doomed))
-        writes = (drop(sid), *ends, *(write for one in said for write in one.writes))
+        gone = map(Drop, (*takes_part, *logins, *under_way, *doomed))
+        writes = (*ends(sid), *gone, *(write for one in said for write in one.writes))
         return Ending(writes, tuple(frame for one in said for frame in one.frames), grants)
 
     def _farewells(self, ended: Ended, now: float) -> list[Farewell]:

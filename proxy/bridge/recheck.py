@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from proxy.bridge import fragment
 from proxy.bridge import transaction as trips
 from proxy.bridge.logout import Logout
-from proxy.bridge.session import Sessions, from_value
+from proxy.bridge.session import Sessions, changed, from_value
 from proxy.downstream.grant import session_key
 from proxy.downstream.leaving import farewell, gone
 from proxy.features import Answer, Request
@@ -87,7 +87,7 @@ class Recheck:
         newer = replace(
             session, upstream_sid=identity.sid, id_token=identity.id_token, session_state=identity.session_state
         )
-        await self.store.run(self.sessions.rewrite(newer, record, request.now))
+        await self.store.run(self.sessions.rewrite(newer, record, request.now), changed(sid))
         return Answer(redirect=f"{self.watching}?checked=1")
 
     async def _end(self, session: Session, request: Request) -> Answer:

@@ -16,8 +16,11 @@ from typing import Any
 
 from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
-from proxy.store import Drop, Key, Op, Put, Record, Store, Swap, Touch, digest, key
+from proxy.store import Drop, Key, Op, Put, Record, Store, Swap, Tell, Touch, digest, key
 from proxy.upstream.issuer import may_speak
+
+ENDED, CHANGED = "session_ended", "session_changed"
+"""What nodes tell each other about a session, by its sid: it is over; its record is another one."""
 
 
 def sessions_of_user(user_id: str) -> Key:
@@ -120,6 +123,12 @@ def _indexes(session: Session) -> tuple[Key, ...]:
     return (of_user, sessions_of_upstream(session.issuer, session.connection, session.upstream_sid))
 
 
-def drop(sid: str) -> Op:
-    """What ends a session. Tokens that are bound to it die with it: each use asks for its record."""
-    return Drop(session_key(sid))
+def ends(sid: str) -> tuple[Op, Op]:
+    """What ends a session, and lets every node know. Tokens that are bound to it die with it: each use asks for its
+    record."""
+    return Drop(session_key(sid)), Tell(ENDED, sid)
+
+
+def changed(sid: str) -> Op:
+    """What lets every node know that a session was written anew, so that nobody goes on with what it was."""
+    return Tell(CHANGED, sid)

@@ -207,12 +207,12 @@ class Store(ABC):
     async def ping(self) -> float:
         """Ask for a sign of life; answers the store's clock (seconds since the epoch). Raises ``Unavailable``."""
 
+    @abstractmethod
     async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
         """Hear what is said about ``topics`` until cancelled. A lost link is noticed within a second and made anew.
 
         ``link(True)`` comes before anything is heard, ``link(False)`` whenever something may have been missed.
         """
-        raise NotImplementedError
 
     @abstractmethod
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.store import PREFIX, Add, Count, Drop, Get, Key, List, Op, Put, Scan, Scanned, Swap, Take, Touch
+from proxy.store import PREFIX, Add, Count, Drop, Get, Key, List, Op, Put, Scan, Scanned, Swap, Take, Tell, Touch
 from proxy.store.records import LIVE, Records
 
 Command = tuple[str | bytes | int, ...]
@@ -116,6 +116,11 @@ def in_full(command: Command) -> Command:
     return ("EVAL", _TEXT[str(command[1])], *command[2:])
 
 
+def channel(topic: str) -> str:
+    """Where nodes hear of ``topic``. Channels belong to no database: who shares a server hears of strange ids."""
+    return f"{PREFIX}{{tell}}:{topic}"
+
+
 def _ttl(ttl: int) -> int:
     return max(1, ttl)
 
@@ -135,6 +140,7 @@ class Commands:
             Count: lambda op: COUNT((op.key.name,), op.step, _ttl(op.ttl)),
             Drop: lambda op: ("DEL", op.key.name),
             List: lambda op: ("ZRANGE", op.index.name, 0, -1),
+            Tell: lambda op: ("PUBLISH", channel(op.topic), op.text),
             Scan: lambda op: ("SCAN", op.cursor, "MATCH", f"{PREFIX}*:{op.kind}*", "COUNT", AT_ONCE),
         }
         self._hear: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -147,6 +153,7 @@ class Commands:
             Count: lambda op, reply: int(reply),
             Drop: lambda op, reply: bool(reply),
             List: lambda op, reply: tuple(Key(name.decode()) for name in reply),
+            Tell: lambda op, reply: None,
             Scan: _scanned,
         }
 

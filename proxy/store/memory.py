@@ -6,6 +6,7 @@ that nobody can depend on what Redis would not give back. The clock is an argume
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import secrets
@@ -19,7 +20,9 @@ from proxy.store import (
     Count,
     Drop,
     Get,
+    Heard,
     Key,
+    Link,
     List,
     Op,
     Put,
@@ -30,6 +33,7 @@ from proxy.store import (
     Swap,
     Take,
     Taken,
+    Tell,
     Touch,
     Used,
     Value,
@@ -58,6 +62,7 @@ class MemoryStore(Store):
         self._entries: dict[str, _Entry] = {}
         self._indexes: dict[str, dict[str, float]] = {}
         self._writes = 0
+        self._ears: dict[object, tuple[frozenset[str], Heard]] = {}
         self._do: dict[type[Any], Callable[[Any], Any]] = {
             Get: self._get,
             Put: self._put,
@@ -69,6 +74,7 @@ class MemoryStore(Store):
             Drop: self._drop,
             List: self._list,
             Scan: self._scan,
+            Tell: self._tell,
         }
 
     async def run(self, *ops: Op) -> Sequence[Any]:
@@ -78,6 +84,17 @@ class MemoryStore(Store):
     async def ping(self) -> float:
         """The clock."""
         return self._clock()
+
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        """See ``Store.listen``. The link is never lost."""
+        ear = object()
+        self._ears[ear] = (frozenset(topics), heard)
+        link(True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            del self._ears[ear]
+            link(False)
 
     async def close(self) -> None:
         """Forget everything."""
@@ -178,3 +195,8 @@ class MemoryStore(Store):
 
     def _scan(self, op: Scan) -> Scanned:
         return Scanned(tuple(key for key in map(Key, self._entries) if key.kind == op.kind and self._live(key.name)))
+
+    def _tell(self, op: Tell) -> None:
+        for topics, heard in tuple(self._ears.values()):
+            if op.topic in topics:
+                heard(op.topic, op.text)

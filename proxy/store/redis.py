@@ -21,9 +21,10 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from proxy.oidc.errors import Misconfigured, Problem, Unavailable
 from proxy.oidc.urls import is_loopback
-from proxy.store import Add, Get, List, Op, Put, Scan, Store, key
-from proxy.store.commands import SCRIPTS, Command, Commands, in_full
+from proxy.store import PREFIX, Add, Get, Heard, Link, List, Op, Put, Scan, Store, key
+from proxy.store.commands import SCRIPTS, Command, Commands, channel, in_full
 from proxy.store.records import Records, Unreadable
+from proxy.store.redis_listen import Ear
 from proxy.store.sealing import Seal
 
 _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
@@ -200,7 +201,8 @@ class RedisStore(Store):
     def __init__(self, url: str, seal: Seal, *, allow_open: bool = False, limits: Limits = Limits()) -> None:
         self._limits = limits
         self._commands = Commands(Records(seal))
-        self.pool = Pool(connector(url, limits, allow_open=allow_open), limits)
+        self._make = connector(url, limits, allow_open=allow_open)
+        self.pool = Pool(self._make, limits)
 
     async def run(self, *ops: Op) -> Sequence[Any]:
         """See ``Store.run``."""
@@ -217,15 +219,26 @@ class RedisStore(Store):
         seconds, micros = (await self._ask([("TIME",)], again=True))[0]
         return int(seconds) + int(micros) / 1e6
 
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        """See ``Store.listen``."""
+        await Ear(self._make, topics, heard, link, self._limits.connect).run()
+
     async def close(self) -> None:
         """See ``Store.close``."""
         await self.pool.close()
 
     async def check(self) -> Checked:
-        """Whether the server keeps what it was given: one that evicts forgets used codes and revocations.
+        """Whether the server keeps what it was given, and lets nodes tell each other. Raises ``Unavailable``."""
+        kept = await self._check_memory()
+        try:
+            await self._ask([("PUBLISH", channel("check"), "")], again=True)
+        except Refusal as refusal:
+            remedy = f"let its account use channels: ACL SETUSER … &{PREFIX}* +publish +subscribe ({refusal.what})"
+            return Checked((*kept.problems, Problem("configuration", "redis.url", remedy)), kept.warnings)
+        return kept
 
-        Raises ``Unavailable``.
-        """
+    async def _check_memory(self) -> Checked:
+        """One that evicts forgets used codes and revocations."""
         try:
             memory = (await self._ask([("INFO", "memory")], again=True))[0].decode()
         except Refusal as refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +13,7 @@ from proxy.bridge import transaction as trips
 from proxy.bridge.arrival import Arrival
 from proxy.bridge.logout import Logout
 from proxy.bridge.profile import Profiles
-from proxy.bridge.session import Sessions, sessions_of_user
+from proxy.bridge.session import CHANGED, ENDED, Sessions, sessions_of_user
 from proxy.downstream.authorize import AuthorizeRequest
 from proxy.downstream.clients import Clients
 from proxy.downstream.grant import session_key
@@ -22,6 +23,7 @@ from proxy.oidc.errors import Refused, Shown, Unavailable, UpstreamError
 from proxy.plugins import Mapped
 from proxy.store import Op, Put, Store, key
 from proxy.store.memory import MemoryStore
+from proxy.web.background import running
 
 NOW = 1_800_000_000.0
 BROWSER = "b" * 43
@@ -230,6 +232,20 @@ async def test_the_same_person_keeps_the_sid_and_gets_a_later_login_time() -> No
     world = World()
     first, second = await world.login(), await world.login()
     assert second.sid == first.sid and second.auth_time == first.auth_time + 1
+
+
+async def test_se_13_se_14_every_node_hears_of_a_session_that_was_ended_or_written_anew() -> None:
+    """SE-13, SE-14: what nodes hold of a session is not what it is any more; a plain login has nothing to tell."""
+    world, heard = World(), list[tuple[str, str]]()
+    async with running(world.store.listen((ENDED, CHANGED), lambda *said: heard.append(said), lambda up: None)):
+        await asyncio.sleep(0)
+        ada = await world.login()
+        assert heard == []
+        await world.login(NOW + 1)
+        assert heard == [(CHANGED, ada.sid)]
+        world.tenant.says = Identity("corp", "https://idp.example", "bob", {})
+        await world.login(NOW + 2)
+    assert heard == [(CHANGED, ada.sid), (ENDED, ada.sid)]
 
 
 async def test_cb_09_a_session_of_the_same_trip_is_known_without_its_cookie() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from proxy.bridge import transaction as trips
 from proxy.bridge.logout import Logout
 from proxy.bridge.recheck import Recheck
-from proxy.bridge.session import Sessions, Ticket, sessions_of_upstream
+from proxy.bridge.session import CHANGED, Sessions, Ticket, sessions_of_upstream
 from proxy.downstream.clients import Clients
 from proxy.downstream.frontchannel_logout import FrontChannelLogout
 from proxy.downstream.grant import session_key
@@ -20,6 +21,7 @@ from proxy.models import Client, Connection, Identity, Session, Transaction, Wis
 from proxy.oidc.errors import Shown, UpstreamError
 from proxy.store.memory import MemoryStore
 from proxy.upstream.relying_party import Departure
+from proxy.web.background import running
 from tests.bridge.test_session import CORP, NOW, a_session
 
 MINE = "m" * 43
@@ -103,9 +105,12 @@ async def test_the_tenant_is_asked_without_a_word_to_the_person() -> None:
 
 async def test_the_same_person_goes_on_with_what_is_new() -> None:
     """Our session stays, its cookie too; the tenant's new session is the one that its notices will name."""
-    desk = Desk()
-    answer = await desk.arrive()
+    desk, heard = Desk(), list[tuple[str, str]]()
+    async with running(desk.store.listen((CHANGED,), lambda *said: heard.append(said), lambda up: None)):
+        await asyncio.sleep(0)
+        answer = await desk.arrive()
     assert answer.redirect == "https://sso.example/login/session?checked=1" and not answer.sign_out
+    assert heard == [(CHANGED, desk.session.sid)]  # no node goes on with what it was
     session = await desk.lives()
     assert session is not None
     assert (session.upstream_sid, session.id_token, session.session_state) == ("up-2", "new.id.token", "new.salt")

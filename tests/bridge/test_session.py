@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from proxy.bridge.session import Sessions, Ticket, drop, new_sid, sessions_of_upstream, sessions_of_user
+from proxy.bridge.session import CHANGED, ENDED, Sessions, Ticket, ends, new_sid, sessions_of_upstream, sessions_of_user
 from proxy.downstream.grant import session_key
 from proxy.models import Connection, Session
+from proxy.store import Drop, Get, Tell
 from proxy.store.memory import MemoryStore
+from proxy.web.background import running
 
 NOW = 1_800_000_000.0
 CORP = Connection.model_validate(
@@ -124,12 +127,25 @@ async def test_lo_06_a_dropped_session_is_never_revived(sessions: Sessions, stor
     """LO-06: neither a use nor a new login over it brings it back."""
     session = a_session()
     cookie = await begun(sessions, store, session)
-    await store.run(drop(session.sid))
+    await store.run(*ends(session.sid))
     renewed, touched = await store.run(
         sessions.renew(session, Ticket.new(session.sid), NOW), sessions.keep_alive(session, NOW)
     )
     assert (renewed, touched) == (False, False)
     assert await sessions.load(cookie, NOW) is None
+
+
+async def test_lo_17_the_end_of_a_session_is_told_in_the_same_round_trip(
+    store: MemoryStore, sessions: Sessions
+) -> None:
+    """LO-17: every node hears of it, after the record is gone: who asks the store then finds nothing."""
+    session, heard = a_session(), list[tuple[str, str]]()
+    await begun(sessions, store, session)
+    async with running(store.listen((ENDED, CHANGED), lambda *said: heard.append(said), lambda up: None)):
+        await asyncio.sleep(0)
+        await store.run(*ends(session.sid), Get(session_key(session.sid)))
+    assert heard == [(ENDED, session.sid)]
+    assert [type(op) for op in ends(session.sid)] == [Drop, Tell]
 
 
 async def test_cb_14_a_new_login_over_a_session_ends_the_old_cookie(sessions: Sessions, store: MemoryStore) -> None:

@@ -37,7 +37,7 @@ from proxy.features import Answer, Doors, Feature, Request
 from proxy.models import Client, Connection, Session
 from proxy.oidc import pkce
 from proxy.oidc.jose import Signer
-from proxy.store import Drop, Op, Store, Touch
+from proxy.store import Drop, Heard, Link, Op, Store, Touch
 from proxy.store.memory import MemoryStore
 
 ISSUER = "https://sso.example/"
@@ -192,6 +192,9 @@ class FailingStore(Store):
     async def ping(self) -> float:
         return await self._inner.ping()
 
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        await self._inner.listen(topics, heard, link)
+
     async def close(self) -> None:
         await self._inner.close()
 
@@ -210,6 +213,9 @@ class SlowStore(Store):
 
     async def ping(self) -> float:
         return await self._inner.ping()
+
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        await self._inner.listen(topics, heard, link)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, DummyCookieJar, encode_basic_auth
 from proxy.lab.browser import Tab
 from proxy.oidc import pkce
 from proxy.oidc.errors import Unavailable
-from proxy.store import Op, Store
+from proxy.store import Heard, Link, Op, Store
 from proxy.store.memory import MemoryStore
 from tests.journeys.conftest import JONAS, MIRA, World, Worlds
 from tests.kit.authlib_app import SECRET
@@ -169,6 +169,9 @@ class Going(Store):
 
     async def ping(self) -> float:
         return await self._inner.ping()
+
+    async def listen(self, topics: Sequence[str], heard: Heard, link: Link) -> None:
+        await self._inner.listen(topics, heard, link)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from proxy.store import Add, Count, Drop, Get, List, Op, Put, Record, Scan, Swap, Take, Taken, Touch, Used, key
+from proxy.store import Add, Count, Drop, Get, List, Op, Put, Record, Scan, Swap, Take, Taken, Tell, Touch, Used, key
 from proxy.store.commands import (
     ADD,
     COUNT,
@@ -45,6 +45,7 @@ EVERY: tuple[Op, ...] = (
     Drop(CODE),
     List(FAR),
     Scan("session", "0"),
+    Tell("topic", "text"),
 )
 
 
@@ -75,6 +76,7 @@ def plain(command: Command) -> Command:
         (Swap(CODE, {}, 60, b"12345678"), SWAP((CODE.name,), LIVE + b"12345678", "sealed", 60)),
         (Touch(CODE, 60), TOUCH((CODE.name,), LIVE, 60)),
         (Count(CODE, 60, -1), COUNT((CODE.name,), -1, 60)),
+        (Tell("topic", "text"), ("PUBLISH", "isthmus:{tell}:topic", "text")),
         (Count(CODE, 0), COUNT((CODE.name,), 1, 1)),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, get_args(Op)) else "",
@@ -129,6 +131,7 @@ LIVING, GONE = RECORDS.live(CODE, {"n": 1}), RECORDS.used(CODE, "grant-1")
         (Get(CODE), LIVING, Record({"n": 1}, LIVING[2:10])),
         (Get(CODE), GONE, None),
         (Put(CODE, {}, 1), b"OK", None),
+        (Tell("topic", "text"), 3, None),
         (Add(CODE, {}, 1), None, None),
         (Add(CODE, {}, 1), LIVING, Record({"n": 1}, LIVING[2:10])),
         (Add(CODE, {}, 1), GONE, Record({}, b"")),

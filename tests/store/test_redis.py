@@ -149,12 +149,25 @@ async def test_rs_06_a_server_that_evicts_is_named(redis_store: RedisStore, serv
 async def test_rs_06_not_allowed_to_look_is_a_warning(seal: Seal) -> None:
     """RS-06: where the account may not ask the server, the check says that it could not see."""
     with valkey(tcp=True) as server:
-        server.command("ACL", "SETUSER", "app", "on", ">right", "~*", "+@all", "-info")
+        server.command("ACL", "SETUSER", "app", "on", ">right", "~*", "&isthmus:*", "+@all", "-info")
         store = RedisStore(f"redis://app:right@127.0.0.1:{server.port}/0", seal)
         found = await store.check()
         await store.close()
     assert not found.problems
     assert "cannot see" in found.warnings[0]
+
+
+async def test_ft_15_an_account_that_may_use_no_channels_is_named(seal: Seal) -> None:
+    """FT-15: nodes could not tell each other that a session ended, and a logout could not be done: said at the start,
+    with what to change."""
+    with valkey(tcp=True) as server:
+        server.command("ACL", "SETUSER", "app", "on", ">right", "~*", "resetchannels", "+@all")
+        store = RedisStore(f"redis://app:right@127.0.0.1:{server.port}/0", seal)
+        (found,) = (await store.check()).problems
+        assert found.key == "redis.url" and "&isthmus:*" in str(found)
+        server.command("ACL", "SETUSER", "app", "&isthmus:*")
+        assert not (await store.check()).problems
+        await store.close()
 
 
 async def test_rs_06_a_full_server_refuses_and_keeps(redis_store: RedisStore, server: Valkey) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 
-from proxy.store import Add, Count, Drop, Get, Key, List, Put, Record, Store, Swap, Take, Taken, Touch, Used, key
+from proxy.store import Add, Count, Drop, Get, Key, List, Put, Record, Store, Swap, Take, Taken, Tell, Touch, Used, key
+from proxy.web.background import running
+from tests.kit.waiting import eventually
 from tests.store.conftest import Promise
 
 CODE = key("code", "c0de")
@@ -255,3 +260,60 @@ async def test_a_scan_finds_every_key_of_a_kind_and_no_other(store: Store) -> No
     found = [each async for each in store.scan("session")]
     assert set(found) == {*wanted, session(1)} and len(found) == len(wanted) + 1
     assert [each async for each in store.scan("nothing")] == []
+
+
+# --- what nodes tell each other ---
+
+
+@dataclass
+class Ear:
+    """Notes what it hears, and the link going up and down."""
+
+    noted: list[tuple[str, str] | bool] = field(default_factory=list)
+
+    def heard(self, topic: str, text: str) -> None:
+        """See ``Heard``."""
+        self.noted.append((topic, text))
+
+    def link(self, up: bool) -> None:
+        """See ``Link``."""
+        self.noted.append(up)
+
+    async def saw(self, *noted: tuple[str, str] | bool) -> None:
+        """Wait until this and nothing else was noted."""
+
+        async def all_of_it() -> bool:
+            return len(self.noted) >= len(noted)
+
+        await eventually(all_of_it)
+        assert self.noted == list(noted)
+
+
+@asynccontextmanager
+async def listening(store: Store, *topics: str) -> AsyncIterator[Ear]:
+    """An ear that listens until the end of the block."""
+    ear = Ear()
+    async with running(store.listen(topics, ear.heard, ear.link)):
+        yield ear
+
+
+async def test_what_is_told_is_heard_by_all_who_listen_to_it(store: Store) -> None:
+    """In the order it was told, by each ear that listens to the topic; the link is up before, and down at the end."""
+    async with listening(store, "ended", "changed") as one, listening(store, "ended") as other:
+        await one.saw(True)
+        await other.saw(True)
+        answers = await store.run(Tell("ended", "s1"), Put(CODE, {"n": 1}, 60), Tell("changed", "Zoë"), Get(CODE))
+        assert answers[:3] == [None] * 3 and isinstance(answers[3], Record)
+        await store.run(Tell("another", "s9"), Tell("ended", "s2"))
+        await one.saw(True, ("ended", "s1"), ("changed", "Zoë"), ("ended", "s2"))
+        await other.saw(True, ("ended", "s1"), ("ended", "s2"))
+    assert one.noted[-1] is other.noted[-1] is False
+
+
+async def test_who_listens_later_hears_nothing_of_before(store: Store) -> None:
+    """Nothing is kept: a node that was away asks the store."""
+    await store.run(Tell("ended", "s1"))
+    async with listening(store, "ended") as ear:
+        await ear.saw(True)
+        await store.run(Tell("ended", "s2"))
+        await ear.saw(True, ("ended", "s2"))

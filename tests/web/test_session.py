@@ -12,7 +12,7 @@ from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
 
-from proxy.bridge.session import Sessions, Ticket, drop
+from proxy.bridge.session import Sessions, Ticket, ends
 from proxy.downstream.access_token import AccessTokens
 from proxy.downstream.dpop import Proofs
 from proxy.downstream.grant import Lifetimes, session_key
@@ -141,7 +141,7 @@ async def test_se_06_se_07_se_09_only_one_exact_cookie_counts(
 
 async def test_lo_05_the_old_cookie_opens_nothing_after_the_session_was_dropped(site: Site, world: World) -> None:
     """LO-05: the record is gone, not emptied."""
-    await world.store.run(drop(world.session.sid))
+    await world.store.run(*ends(world.session.sid))
     async with site.get("/who", headers={"Cookie": f"{NAME}={world.ticket.cookie}"}) as response:
         assert await response.text() == "nobody"
     assert await world.store.get(session_key(world.session.sid)) is None
