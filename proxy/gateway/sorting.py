@@ -37,8 +37,8 @@ USUAL = frozenset((b"", b"keep-alive", b"close", b"Keep-Alive", b"Close"))
 """Connection headers that name nothing to be taken out."""
 COMMON = (
     "Host Connection Cache-Control Pragma DNT Upgrade-Insecure-Requests User-Agent Accept Sec-Fetch-Site "
-    "Sec-Fetch-Mode Sec-Fetch-User Sec-Fetch-Dest Accept-Encoding Accept-Language Cookie Referer Origin Content-Type Content-Length "
-    "If-None-Match If-Modified-Since Range Authorization Priority X-Requested-With Sec-GPC Sec-CH-UA "
+    "Sec-Fetch-Mode Sec-Fetch-User Sec-Fetch-Dest Accept-Encoding Accept-Language Cookie Referer Origin Content-Type "
+    "Content-Length If-None-Match If-Modified-Since Range Authorization Priority X-Requested-With Sec-GPC Sec-CH-UA "
     "Sec-CH-UA-Mobile Sec-CH-UA-Platform"
 )
 """Names that browsers send, known from the start: nobody can crowd them out of the table."""
