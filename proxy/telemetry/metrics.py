@@ -29,6 +29,10 @@ CUT = Counter("isthmus_connections_cut", "Connections ended by a limit", ("reaso
 UPSTREAM = Counter("isthmus_upstream_errors", "Calls to tenants that failed", ("reason",), registry=REGISTRY)
 LOGINS = Counter("isthmus_logins", "Logins that came back from a tenant", ("outcome",), registry=REGISTRY)
 STALLS = Counter("isthmus_loop_stalls", "Times that something held up everything else", registry=REGISTRY)
+WEBSOCKETS = Gauge("isthmus_websockets", "WebSockets open", registry=REGISTRY, multiprocess_mode="livesum")
+STREAMS_ENDED = Counter("isthmus_streams_ended", "Exchanges cut before their end", ("reason",), registry=REGISTRY)
+LINK = Gauge("isthmus_node_link", "Whether other nodes are heard", registry=REGISTRY, multiprocess_mode="livemin")
+LINK_LOST = Counter("isthmus_node_link_lost", "Times that other nodes were not heard", registry=REGISTRY)
 READY = Gauge("isthmus_ready", "Whether this process can serve", registry=REGISTRY, multiprocess_mode="livemin")
 SERVERS_UP = Gauge(
     "isthmus_gateway_servers_up", "Servers that checks found well", ("route",), registry=REGISTRY,
