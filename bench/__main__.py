@@ -11,9 +11,11 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.gate import GATE_LOADS, MOST_PEOPLE, Run, people, run
 from bench.load import App, Operation, WentWrong, operation, repeat
 from bench.measure import cpu, memory
 from bench.processes import LOAD_CORE, Running, everything
@@ -49,17 +51,27 @@ def store_trips(port: int) -> int:
 
 
 async def measured(
-    load: str, server: str, work: Operation, running: Running, web: Client, wish: argparse.Namespace
+    load: str, server: str, work: Run, running: Running, web: Client, wish: argparse.Namespace, pid: int, netloc: str
 ) -> Figure:
-    """Repeat ``work`` and read the counters before and after."""
-    await repeat(work, min(WARM_UP, wish.n), wish.c)
-    pid, netloc = running.pids[server], running.targets[server].netloc if server in running.targets else ""
+    """Do ``work`` ``wish.n`` times and read the counters before and after. ``netloc``: the server whose exchanges are
+    counted; empty where an operation is one."""
+    await work(min(WARM_UP, wish.n))
     before = cpu(pid), store_trips(running.store), web.exchanges.get(netloc, 0), time.monotonic()
-    await repeat(work, wish.n, wish.c)
+    await work(wish.n)
     seconds = time.monotonic() - before[3]
     used, trips = cpu(pid) - before[0], store_trips(running.store) - before[1] - 1  # our own question is one
     exchanges = (web.exchanges[netloc] - before[2]) if netloc else wish.n
     return Figure(load, server, used / wish.n * 1000, wish.n / seconds, exchanges / wish.n, trips / exchanges)
+
+
+def more(wish: argparse.Namespace, times: int) -> argparse.Namespace:
+    """The same, with so many times the operations."""
+    return argparse.Namespace(**{**vars(wish), "n": wish.n * times})
+
+
+def repeating(work: Operation, at_once: int) -> Run:
+    """``work`` again and again."""
+    return lambda times: repeat(work, times, at_once)
 
 
 async def bare(running: Running, web: Client, wish: argparse.Namespace) -> Figure:
@@ -68,7 +80,21 @@ async def bare(running: Running, web: Client, wish: argparse.Namespace) -> Figur
     async def work() -> None:
         await web.send("GET", running.yardstick, {})
 
-    return await measured(YARD, "yardstick", work, running, web, argparse.Namespace(**{**vars(wish), "n": wish.n * 10}))
+    pid = running.pids["yardstick"]
+    return await measured(YARD, "yardstick", repeating(work, wish.c), running, web, more(wish, 10), pid, "")
+
+
+async def gates(running: Running, web: Client, wish: argparse.Namespace, servers: Sequence[str]) -> list[Figure]:
+    """The gateway's loads, a round."""
+    figures = []
+    cookies = {name: await people(web, gate, min(wish.n // 10, MOST_PEOPLE)) for name, gate in running.gates.items()}
+    for load, times in GATE_LOADS.items():
+        for server in servers:
+            gate = running.gates[server]
+            work = run(gate, load, cookies[server], wish.c)
+            figures.append(await measured(load, server, work, running, web, more(wish, times), gate.pid, ""))
+            print(".", end="", file=sys.stderr, flush=True)
+    return figures
 
 
 async def rounds(running: Running, wish: argparse.Namespace) -> list[Figure]:
@@ -76,12 +102,16 @@ async def rounds(running: Running, wish: argparse.Namespace) -> list[Figure]:
     web, figures = Client(), []
     apps = {name: App(web, running.targets[name]) for name in SERVERS}
     for number in range(wish.rounds):
+        servers = SERVERS if number % 2 == 0 else SERVERS[::-1]
         figures.append(await bare(running, web, wish))
-        for load in LOADS:
-            for server in SERVERS if number % 2 == 0 else reversed(SERVERS):
-                work = await operation(apps[server], load, wish.c)
-                figures.append(await measured(load, server, work, running, web, wish))
+        for load in LOADS if "login" in wish.only else ():
+            for server in servers:
+                work = repeating(await operation(apps[server], load, wish.c), wish.c)
+                pid, netloc = running.pids[server], running.targets[server].netloc
+                figures.append(await measured(load, server, work, running, web, wish, pid, netloc))
                 print(".", end="", file=sys.stderr, flush=True)
+        if "gateway" in wish.only:
+            figures += await gates(running, web, wish, servers)
     print(file=sys.stderr)
     web.close()
     return figures
@@ -104,7 +134,7 @@ async def growth(running: Running, wish: argparse.Namespace) -> list[dict[str, f
 def table(figures: list[Figure]) -> list[dict[str, object]]:
     """The medians, a row for each load and server; ``ratio`` is to the floor in the same round, then the median."""
     rows: list[dict[str, object]] = []
-    for load in (YARD, *LOADS):
+    for load in (YARD, *LOADS, *GATE_LOADS):
         floors = [one.cpu_ms for one in figures if (one.load, one.server) == (load, "floor")]
         for server in ("yardstick", *SERVERS):
             some = [one for one in figures if (one.load, one.server) == (load, server)]
@@ -130,6 +160,10 @@ def show(rows: list[dict[str, object]], grown: list[dict[str, float]]) -> None:
         print(f"{row['load']:22}{row['server']:11}{row['cpu_ms']:8.3f} {row['spread']:14}{row.get('ratio', ''):>7}"
               f"{row['per_second']:8.0f}{row['exchanges']:11.1f}{row['trips']:7.2f}")  # fmt: skip
     print("\nCPU of the server's process tree an operation; trips: to the store, an HTTP exchange; RS256 everywhere.")
+    print(
+        "Pages go through the gateway with a browser's headers (forward-auth: are asked about); its floor is a proxy of"
+    )
+    print("Protocols and llhttp without any features (bench/thin.py).")
     for step in grown:
         print(f"memory after {step['logins']:6.0f} logins: {step['mib']:6.1f} MiB, at the peak {step['peak_mib']:6.1f}")
 
@@ -141,6 +175,7 @@ def wishes() -> argparse.Namespace:
     parser.add_argument("-c", type=int, default=16, help="side by side (16)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is shown (3)")
     parser.add_argument("--logins", type=int, default=10_000, help="logins before memory is read (10000; 0 is none)")
+    parser.add_argument("--only", default="login,gateway", help="which loads (login,gateway)")
     parser.add_argument("--workers", type=int, default=1, help="of Isthmus (1)")
     parser.add_argument("--quick", action="store_true", help="one round of 200, memory after 400")
     parser.add_argument("--json", action="store_true", help="figures for programs")

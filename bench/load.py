@@ -126,6 +126,24 @@ class App:
         return tokens
 
 
+async def through(web: Client, url: str) -> str:
+    """Log in on the way to ``url``, which a gateway guards; what the browser says in Cookie from then on."""
+    wanted, jars, method, body = url, dict[str, Jar](), "GET", b""
+    for _ in range(MOST_STEPS):
+        netloc = urlsplit(url).netloc
+        jar = jars.setdefault(netloc, Jar())
+        headers = jar.header(cross_site_post=False)
+        if body:
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": "null"}
+        reply = await web.send(method, url, headers, body)
+        jar.take(reply.cookies)
+        if reply.status == 200 and url == wanted:
+            return jar.header(cross_site_post=False)["Cookie"]
+        method, following, body = _next(reply, url)
+        url = urljoin(url, following)
+    raise WentWrong(f"{MOST_STEPS} steps, and {wanted} was not reached")
+
+
 async def operation(app: App, load: str, at_once: int) -> Operation:
     """What to repeat for ``load``; people who must be logged in before are."""
     if load in app.target.connections:

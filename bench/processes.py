@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.gate import Gate
 from bench.load import Target
 from proxy.store.embedded import find_server
 
@@ -27,6 +28,7 @@ issuer = "http://127.0.0.1:{port}/"
 [server]
 port = {port}
 workers = {workers}
+trusted_proxies = ["127.0.0.1"]
 data_dir = "{data}"
 
 [redis]
@@ -35,7 +37,7 @@ allow_open = true
 
 [[connections]]
 name = "back"
-enabled_clients = ["{client}"]
+enabled_clients = ["{client}", "gateway"]
 [connections.options]
 type = "back_channel"
 discovery_url = "{tenant}"
@@ -57,7 +59,15 @@ client_id = "{client}"
 client_secret = "$APP_SECRET"
 redirect_uris = ["{redirect_uri}"]
 grant_types = ["authorization_code", "refresh_token"]
+
+[gateway]
+port = {gateway}
+
+[[gateway.routes]]
+host = "127.0.0.1:{gateway}"
+upstream = "http://127.0.0.1:{pages}"
 """
+PARTS = ("store", "tenant", "yardstick", "floor", "isthmus", "gateway", "pages", "thin")
 CHANNELS = {"login, back channel": "back", "login, front channel": "front"}
 
 
@@ -69,6 +79,7 @@ class Running:
     pids: dict[str, int]
     store: int
     yardstick: str
+    gates: dict[str, Gate]
 
 
 def free_port() -> int:
@@ -123,7 +134,7 @@ def _wait_ready(port: int) -> None:
 @contextmanager
 def everything(directory: Path, workers: int) -> Iterator[Running]:
     """A store, a tenant, a bare server, the floor and Isthmus."""
-    ports = {name: free_port() for name in ("store", "tenant", "yardstick", "floor", "isthmus")}
+    ports = {name: free_port() for name in PARTS}
     tenant = f"http://localhost:{ports['tenant']}"
     redis = f"redis://127.0.0.1:{ports['store']}"
     floor, isthmus = _targets(ports)
@@ -136,21 +147,25 @@ def everything(directory: Path, workers: int) -> Iterator[Running]:
 
         start("store", _store(ports["store"]), LOAD_CORE)
         start("tenant", [*python, "bench.tenant", str(ports["tenant"])], LOAD_CORE)
+        start("pages", [*python, "bench.pages", str(ports["pages"])], LOAD_CORE)
         pids = {"yardstick": start("yardstick", [*python, "bench.yardstick", str(ports["yardstick"])])}
         pids["floor"] = start("floor", [*python, "bench.floor", str(ports["floor"]), tenant, f"{redis}/1"])
+        pids["thin"] = start("thin", [*python, "bench.thin", str(ports["thin"]), str(ports["pages"])])
         file = directory / "isthmus.toml"
         file.write_text(
             CONFIGURATION.format(
                 port=ports["isthmus"], workers=workers, data=directory / "var", redis=f"{redis}/0", tenant=tenant,
                 client=isthmus.client_id, redirect_uri=isthmus.redirect_uri,
+                gateway=ports["gateway"], pages=ports["pages"],
             )
         )  # fmt: skip
         serve = [sys.executable, "-c", "from proxy.cli import main; main()", "serve", "--config", str(file)]
         pids["isthmus"] = start("isthmus", serve, UPSTREAM_SECRET="upstream-secret", APP_SECRET=isthmus.client_secret)
         _wait_ready(ports["isthmus"])
         yield Running(
-            {"floor": floor, "isthmus": isthmus}, pids, ports["store"], f"http://127.0.0.1:{ports['yardstick']}/"
-        )
+            {"floor": floor, "isthmus": isthmus}, pids, ports["store"], f"http://127.0.0.1:{ports['yardstick']}/",
+            _gates(ports, pids),
+        )  # fmt: skip
 
 
 def _store(port: int) -> list[str]:
@@ -158,6 +173,11 @@ def _store(port: int) -> list[str]:
     if binary is None:
         raise SystemExit("no Redis-compatible server here: make install")
     return [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+
+
+def _gates(ports: dict[str, int], pids: dict[str, int]) -> dict[str, Gate]:
+    thin, gateway, issuer = (f"127.0.0.1:{ports[name]}" for name in ("thin", "gateway", "isthmus"))
+    return {"floor": Gate(thin, thin, pids["thin"], login=False), "isthmus": Gate(gateway, issuer, pids["isthmus"])}
 
 
 def _targets(ports: dict[str, int]) -> tuple[Target, Target]:
