@@ -43,7 +43,7 @@ check: $(VENV)/.complete  ## lint, types, import layers, spelling, docs
 	@$(BIN)/codespell
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.complete  ## CPU of a login, beside a bare server and the least that could do it; ARGS="--quick --json"
+bench: $(VENV)/.complete  ## CPU of a login and of a page through the gateway, beside the least they could cost; ARGS="--quick --json"
 	@$(BIN)/python -m bench $(ARGS)
 
 format:  ## put the code in shape
