@@ -12,6 +12,7 @@
     users            who came, and who may come no more
     consents         what people allowed applications of others
     plugins          what is loaded, and what it does with a person's claims
+    gateway-config   a configuration for nginx, Caddy, HAProxy, Traefik or Envoy in front of the apps
 
 Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
 """
@@ -117,6 +118,12 @@ COMMANDS = (
         "consents:revoke",
         "Take a consent back, and what it opened.",
         "consents revoke --user 'oidc|corp|ada' --client reg_7c1d",
+    ),
+    (
+        "gateway-config",
+        "gateway_config:gateway_config",
+        "Print a configuration for a server that carries the traffic and lets Isthmus decide.",
+        "gateway-config nginx --cached",
     ),
     (
         "token",

@@ -29,6 +29,7 @@ PARAMETERS: Final = {"answer": ("status",), "route": None}
 NOT_IDENTITY: Final = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
                                  "x-forwarded-proto", "x-real-ip", "x-request-id"))  # fmt: skip
 """What an app is told of the request and not of the person; the server that asks knows it better."""
+FORWARDED: Final = "X-Forwarded-"
 PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 UNTRUSTED: Final = (
     "This address answers servers that Isthmus trusts. If you are one of them, its configuration must name your "
@@ -93,10 +94,14 @@ class ForwardAuth:
         return Reply(200, tuple(self._identity(verdict)), reason=verdict.reason, route=verdict.route.label)
 
     def _identity(self, verdict: Forward) -> Iterable[tuple[str, str]]:
-        """Who the person is; every name that could be told and is not, empty: so that nothing of the client's stays."""
-        told = [(name, value) for name, value in _pairs(verdict.told) if name.lower() not in NOT_IDENTITY]
-        there = {name.lower() for name, _ in told}
-        return [*told, *((name, "") for name in self._names(verdict.route) if name.lower() not in there)]
+        """Who the person is; every name that could be told and is not, empty: so that nothing of the client's stays.
+        X-Forwarded-User is X-Auth-Request-User too, as servers that know oauth2-proxy look for it."""
+        told = {name: value for name, value in _pairs(verdict.told) if name.lower() not in NOT_IDENTITY}
+        said = {**dict.fromkeys(self._names(verdict.route), ""), **told}
+        for name, value in said.items():
+            yield name, value
+            if name.startswith(FORWARDED):
+                yield f"X-Auth-Request-{name.removeprefix(FORWARDED)}", value
 
 
 def _question(asked: Asked) -> Question:

@@ -22,7 +22,7 @@ from proxy.oidc.errors import Unavailable
 from proxy.settings.shape import Gateway
 from proxy.telemetry import logs
 
-__all__ = ["CannotSay", "Identities", "table_of"]
+__all__ = ["CannotSay", "Identities", "names_of", "table_of"]
 
 GROUPS, ASSERTION = object(), object()
 """In a preset: the attribute that the configuration calls the groups; the signed assertion."""
@@ -192,6 +192,14 @@ def table_of(headers: str | Mapping[str, str], groups_claim: str) -> Mapping[str
     if not isinstance(headers, str):
         return headers
     return {name: groups_claim if what is GROUPS else what for name, what in PRESETS[headers].items()}
+
+
+def names_of(route: Route, gateway: Gateway) -> tuple[str, ...]:
+    """Every header in which the app of the route may be told something of a person."""
+    told = table_of(gateway.headers if route.headers is None else route.headers, gateway.groups_claim)
+    signed = (HEADER,) if route.assertion and ASSERTION not in told.values() else ()
+    token = (ACCESS_TOKEN,) if route.token else ()
+    return (*told, *signed, CLAIMS_URL, CLAIMS_TOKEN, *token)
 
 
 def as_lines(pairs: Pairs) -> bytes:

@@ -20,7 +20,7 @@ SEEN = {
 }
 LOGIN = Reply(303, (("Location", "/.isthmus/login/x"), ("Set-Cookie", "v=1")), reason="no_session", route="wiki")
 AWAY = Reply(503, (("Retry-After", "5"),), reason="unavailable")
-KNOWN = ("X-Forwarded-User", "X-Forwarded-Groups")
+KNOWN = {"X-Forwarded-User", "X-Forwarded-Groups"}
 
 
 def door(issuer: str = "https://login.example/") -> ForwardAuth:
@@ -110,14 +110,15 @@ def test_yes_carries_who_it_is() -> None:
     reply = door().answer(heard(ask()), verdict)
     assert (reply.status, reply.reason, reply.route) == (200, "allowed", "wiki")
     assert dict(reply.headers) == {
-        "X-Forwarded-User": "ada", "X-Isthmus-Assertion": "e.y.J", "X-Forwarded-Groups": "",
+        "X-Forwarded-User": "ada", "X-Auth-Request-User": "ada", "X-Isthmus-Assertion": "e.y.J",
+        "X-Forwarded-Groups": "", "X-Auth-Request-Groups": "",
     }  # fmt: skip
 
 
 def test_gw_04_what_is_not_known_is_told_as_empty() -> None:
     """GW-04: a server that copies headers overwrites the client's own with nothing; on public paths all of them."""
     reply = door().answer(heard(ask()), Forward(ROUTE, b"/a", reason="public"))
-    assert reply.status == 200 and dict(reply.headers) == dict.fromkeys(KNOWN, "")
+    assert reply.status == 200 and dict(reply.headers).keys() >= KNOWN and not any(dict(reply.headers).values())
 
 
 def test_gw_08_the_route_that_the_server_takes_is_the_one_decided_on() -> None:
