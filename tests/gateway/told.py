@@ -15,6 +15,7 @@ from proxy.gateway.tokens import AppTokens
 from proxy.models import Session, TenantTokens
 from proxy.models.route import Route
 from proxy.settings.shape import Gateway
+from proxy.store.memory import MemoryStore
 from tests.downstream.world import ISSUER, World, a_session
 
 HOST = "app.example"
@@ -78,11 +79,11 @@ class Told:
 
 
 async def told(*routes: Route, algorithms: tuple[str, ...] = ("RS256",), **gateway: Any) -> Told:
-    """The parts for these routes, or for one."""
+    """The parts for these routes, or for one. With other algorithms than RS256 alone, the keys are nobody else's."""
     world = await World().begin(a_session())
     keys = world.keys
     if algorithms != ("RS256",):
-        keys = KeyRing(world.store, world.lifetimes.signed, algorithms=algorithms)
+        keys = KeyRing(MemoryStore(clock=world.clock), world.lifetimes.signed, algorithms=algorithms)
         await keys.load(world.clock.now)
     made = Gateway(routes=routes or (a_route(),), **gateway)
     return Told(world, made, keys, session=a_session())
