@@ -114,7 +114,7 @@ class Tunnel:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = self._told = False
         self.active = self.started = self.now()
-        self.reason = ""
+        self.reason = self._first = ""
 
     @property
     def ended(self) -> bool:
@@ -157,7 +157,7 @@ class Tunnel:
 
     def abort(self) -> None:
         """End both connections now, whatever is in their buffers."""
-        self.reason = self.reason or "aborted"
+        self.reason = self.reason or self._first or "aborted"
         for side in (self._client, self._app):
             if not side.gone:
                 side.transport.abort()
@@ -176,22 +176,26 @@ class Tunnel:
 
     def half_closed(self, side: _Side) -> None:
         """``side`` says no more. What it said is on its way to the other, and then the end of it."""
-        if self.ended:
+        if self.ended or side.other.eof:
             side.transport.close()
             return
+        self._first = self._name(side)
         self._set_timer(LINGER, self.abort)
         if not side.other.gone and side.other.transport.can_write_eof():
             side.other.transport.write_eof()
 
     def side_lost(self, side: _Side) -> None:
         """``side`` is gone: the other hears what is in its buffer, and goes, too."""
-        self.reason = self.reason or ("client_gone" if side is self._client else "app_gone")
+        self.reason = self.reason or self._first or self._name(side)
         if side.other.gone:
             self._over()
             return
         if not self._closing:  # else it has its moment
             side.other.transport.close()
             self._set_timer(LINGER, self.abort)
+
+    def _name(self, side: _Side) -> str:
+        return "client_gone" if side is self._client else "app_gone"
 
     # --- the end ---
 
