@@ -68,16 +68,22 @@ def haproxy(folder: Path) -> list[list[str]]:
 MAKERS = {"nginx": nginx, "caddy": caddy, "haproxy": haproxy}
 
 
-@asynccontextmanager
-async def front(
-    server: str, folder: Path, port: int, config: Path, isthmus: str, *options: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The server, running at ``port``: its configuration is printed, checked by the server itself, and used."""
+def checked(server: str, folder: Path, config: Path, isthmus: str, *options: str) -> list[str]:
+    """The command that runs the server with a configuration that it finds right."""
     folder.mkdir()
     printed(folder, server, config, isthmus, *options)
     check, run = MAKERS[server](folder)
     said = subprocess.run(check, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
+    return run
+
+
+@asynccontextmanager
+async def front(
+    server: str, folder: Path, port: int, config: Path, isthmus: str, *options: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The server, running at ``port``: its configuration is printed, checked by the server itself, and used."""
+    run = checked(server, folder, config, isthmus, *options)
     environ = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with (folder / "said.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*run, stdout=log, stderr=log, env=environ)

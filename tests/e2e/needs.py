@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "20.19 or 22.12, or newer"
 """Since then a package of the old kind may load one of the new kind, as express-openid-connect does."""
+SERVERS = {"nginx": "nginx-light", "caddy": "caddy", "haproxy": "haproxy", "php": "php-cli"}
+"""Programs, each with Debian's package."""
 MODULES = ("playwright", "axe_playwright_python", "authlib", "auth0")
 
 
@@ -44,6 +46,13 @@ def node() -> str:
     return f"Node {NODE}: {path} is {version}"
 
 
+def servers() -> str:
+    """Nothing, or which servers that stand in front of apps, and which languages of apps, are not here."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian keeps servers
+    lacking = {program: package for program, package in SERVERS.items() if shutil.which(program, path=path) is None}
+    return f"{', '.join(lacking)}: apt-get install {' '.join(lacking.values())}" if lacking else ""
+
+
 def packages() -> str:
     """Nothing, or which npm packages are not here in the version that package.json pins."""
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
@@ -65,7 +74,7 @@ def modules() -> str:
 
 def missing() -> list[str]:
     """What is missing, a line each, in the order in which to get it."""
-    return [what for what in (modules(), chromium(), node(), packages()) if what]
+    return [what for what in (modules(), chromium(), node(), packages(), servers()) if what]
 
 
 def main() -> int:
