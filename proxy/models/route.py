@@ -25,6 +25,11 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?")
 _PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-F]{2})*")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_TAKEN = re.compile(
+    "host|cookie|authorization|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|forwarded|x-real-ip"
+    "|x-forwarded-(for|host|proto|port)|x-request-id|set-cookie|content-.*|proxy-.*|sec-.*|x-isthmus-.*"
+)
+"""Names that say something of the request itself, or are the gateway's own."""
 
 
 class Part(BaseModel):
@@ -180,6 +185,10 @@ def identity_headers(headers: str | Mapping[str, str] | None) -> str | Mapping[s
     for name, claim in (headers or {}).items():
         if not _NAME.fullmatch(name) or not claim:
             raise ValueError("must be header names of letters, digits and hyphens, each with an attribute's name")
+        if _TAKEN.fullmatch(name.lower()):
+            raise ValueError(f"{name} says something of the request itself; choose another name")
+    if len({name.lower() for name in headers or ()}) < len(headers or ()):
+        raise ValueError("must name each header once, whatever its case")
     return headers
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from proxy.gateway.identity import MOST, CannotSay
 from proxy.models import Session
@@ -71,6 +72,18 @@ async def test_a_table_of_names() -> None:
         person(**{"address": {"country": "FR"}, "https://corp.example/roles": ["a", "b"], "nickname": "x"})
     )
     assert found == {"X-Id": "oidc|corp|ada", "X-Country": "FR", "X-Roles": "a,b", "X-Verified": "true"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{"Host": "email"}, {"content-length": "email"}, {"Cookie": "email"}, {"X-Isthmus-Assertion": "email"},
+     {"X-Forwarded-For": "email"}, {"Transfer-Encoding": "email"}, {"Sec-Fetch-Site": "email"}, {"Authorization": "x"},
+     {"X-A": "email", "x-a": "name"}, {"X_A": "email"}, {"X-A\r\nB": "email"}, {"": "email"}, {"X-A": ""}],
+)  # fmt: skip
+def test_a_table_cannot_name_what_is_not_its_own(table: dict[str, str]) -> None:
+    """What frames the request, what is ours to say, and one name for two attributes."""
+    with pytest.raises(ValidationError):
+        a_route(headers=table)
 
 
 async def test_the_route_says_more_than_the_gateway() -> None:
