@@ -69,9 +69,12 @@ class Sessions:
         record = await self._store.get(session_key(sid))
         if record is None or not hmac.compare_digest(digest(secret), str(record.value.get("secret"))):
             return None
-        session = from_value(record.value)
-        alive = session is not None and now < session.expires_at and self._is_heard(session)
-        return session if alive else None
+        return self.alive(record, now)
+
+    def alive(self, record: Record | None, now: float) -> Session | None:
+        """The session in ``record``, if there is one and it has not ended."""
+        session = from_value(record.value) if record is not None else None
+        return session if session and now < session.expires_at and self._is_heard(session) else None
 
     def _is_heard(self, session: Session) -> bool:
         """Whether its connection is there, and its issuer is still one of that connection's."""

@@ -69,6 +69,12 @@ class Streams:
             metrics.STREAMS_ENDED.labels(reason).inc(len(there))
         return len(there)
 
+    def cut(self, sid: str, cut: Cut, reason: str) -> None:
+        """Cut one exchange."""
+        self.discard(sid, cut)
+        cut(reason)
+        metrics.STREAMS_ENDED.labels(reason).inc()
+
     def sids(self) -> Iterator[str]:
         """The sessions that have something open."""
         return iter(tuple(self._of))
@@ -77,14 +83,9 @@ class Streams:
         """What a session has open."""
         return tuple(self._of.get(sid, {}).items())
 
-    def lasting(self, before: float) -> list[tuple[str, float]]:
-        """The sessions with an exchange that began ``before``, and when the first of them did."""
-        found = []
-        for sid, there in self._of.items():
-            first = min(each.started for each in there.values())
-            if first <= before:
-                found.append((sid, first))
-        return found
+    def beginnings(self) -> dict[str, float]:
+        """The sessions that have something open, and when the first of it began."""
+        return {sid: min(each.started for each in there.values()) for sid, there in self._of.items()}
 
     def sit(self, seat: Seat, most: int) -> bool:
         """A WebSocket begins there; answers whether there is room among ``most``. If so, ``rise`` must follow."""

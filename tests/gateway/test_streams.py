@@ -70,17 +70,18 @@ def test_lo_17_an_exchange_that_begins_as_its_session_ends_is_cut_at_once() -> N
     assert len(desk.noted) == 1
 
 
-def test_gw_19_what_lasts_is_found() -> None:
+def test_gw_19_what_is_open_is_found() -> None:
     """GW-19: the sessions to ask for again, with the beginning of their first exchange."""
     desk = Desk()
     desk.streams.add("ada", desk.cut("one"))
     desk.now += 10
     desk.streams.add("ada", desk.cut("two"))
     desk.streams.add("bob", desk.cut("three"), active=lambda: 7.0)
-    assert desk.streams.lasting(105.0) == [("ada", 100.0)]
-    assert desk.streams.lasting(110.0) == [("ada", 100.0), ("bob", 110.0)]
-    ((_, exchange),) = desk.streams.of("bob")
+    assert desk.streams.beginnings() == {"ada": 100.0, "bob": 110.0}
+    ((cut, exchange),) = desk.streams.of("bob")
     assert exchange.active is not None and exchange.active() == 7.0 and desk.streams.of("eve") == ()
+    desk.streams.cut("bob", cut, "forbidden")
+    assert desk.noted == [("three", "forbidden")] and list(desk.streams.sids()) == ["ada"]
 
 
 def test_ds_17_websockets_are_counted_by_route_and_person() -> None:
