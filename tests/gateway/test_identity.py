@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from proxy.gateway.identity import MOST, CannotSay
 from proxy.models import Session
 from proxy.oidc.errors import Unavailable
+from proxy.telemetry import logs
 from tests.downstream.world import PROFILE, a_session, payload
 from tests.gateway.told import a_route, told
 
@@ -260,3 +261,13 @@ async def test_without_a_key_to_sign_with_it_is_later(monkeypatch: pytest.Monkey
         parts.headers()
     assert (caught.value.status, caught.value.reason, caught.value.retry_after) == (503, "no_signing_key", 7)
     assert parts.identities.lines(parts.gateway.routes[1], a_session(), parts.now)
+
+
+async def test_gw_31_the_log_says_what_could_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GW-31: with the route and the attribute's name, without its value; once for each try, not in silence."""
+    heard: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(logs, "seldom", lambda event, **fields: heard.append((event, fields)))
+    parts = await told(a_route(name="wiki"))
+    with pytest.raises(CannotSay):
+        parts.headers(person(name="secret\x00"))
+    assert heard == [("identity_not_told", {"reason": "unprintable", "route": "wiki", "attribute": "name"})]
