@@ -1,0 +1,70 @@
+"""Where a request comes from, and what its app is told of that (RFC 7239, and the X-Forwarded headers of old).
+
+Only a trusted proxy is believed; everybody else is what the connection shows, and what they claim stays here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from proxy.gateway.request import Asked, Malformed
+from proxy.http.client_address import Proxies
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: an ``address`` (empty for a Unix socket) and the ``scheme`` by which the browser came; ``chain`` is
+    what the trusted proxies said of the way, the client first."""
+
+    address: str
+    scheme: str
+    chain: tuple[str, ...] = ()
+
+
+class Senders:
+    """Tells who sends. ``scheme`` is the issuer's: with https, who comes without TLS must be sent by a trusted proxy
+    that says that the browser did not."""
+
+    def __init__(self, proxies: Proxies, scheme: str) -> None:
+        self._proxies = proxies
+        self._scheme = scheme
+        self._direct = lru_cache(maxsize=4096)(self._seen)
+
+    def client(self, asked: Asked) -> Client:
+        """Who sends ``asked``. Raises ``Malformed``: 400 for a trusted proxy that does not say how the browser came,
+        308 for a browser that came by plain http."""
+        if not self._proxies.trusts(asked.peer):
+            return self._direct(asked.peer, asked.secure)
+        said = asked.seen.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower().decode("latin-1")
+        if said not in ("http", "https") and (said or self._scheme == "https" and not asked.secure):
+            raise Malformed("no_proto")
+        scheme = said or ("https" if asked.secure else "http")
+        if self._scheme == "https" and scheme != "https":
+            raise Malformed("plain_http", 308)
+        chain = asked.seen.get(b"x-forwarded-for", b"").decode("latin-1")
+        address = self._proxies.client(asked.peer, (chain,) if chain else ())
+        return Client(address, scheme, (address, asked.peer) if address != asked.peer else (address,))
+
+    def _seen(self, peer: str, secure: bool) -> Client:
+        if self._scheme == "https" and not secure:
+            raise Malformed("plain_http", 308)
+        address = self._proxies.client(peer)
+        return Client(address, "https" if secure else "http", (address,) if address else ())
+
+
+@lru_cache(maxsize=4096)
+def lines(client: Client, host: str) -> bytes:
+    """The header lines that tell an app, each with its CRLF. ``host`` is what the browser asked for, with its port."""
+    port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else {"https": "443", "http": "80"}[client.scheme]
+    told = [f"X-Forwarded-Proto: {client.scheme}", f"X-Forwarded-Host: {host}", f"X-Forwarded-Port: {port}"]
+    if client.chain:
+        told += [f"X-Forwarded-For: {', '.join(client.chain)}", f"X-Real-IP: {client.address}"]
+    hops = [f"for={_node(address)}" for address in client.chain] or ["for=unknown"]
+    told.append(f'Forwarded: {hops[0]};host="{host}";proto={client.scheme}{"".join(f", {hop}" for hop in hops[1:])}')
+    return "".join(f"{line}\r\n" for line in told).encode("ascii", "replace")
+
+
+def _node(address: str) -> str:
+    """RFC 7239 6: IPv6 in brackets and quotes."""
+    return f'"[{address}]"' if ":" in address else address
