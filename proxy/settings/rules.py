@@ -19,6 +19,7 @@ from proxy.settings.shape import File
 GATEWAY = "gateway"
 """The client that Isthmus itself is in front of apps that speak no OpenID Connect. It may be enabled before it is used.
 """
+LEAST_BUDGET = 1200
 ADDRESSES = (
     "discovery_url",
     "issuer",
@@ -131,6 +132,21 @@ def doubtful(file: File) -> Iterator[str]:
         yield f"{key}: everybody may read this key; chmod 600 it"
     for name, connection in file.connections.items():
         yield from (f"connections[{name}].options.{said}" for said in _doubtful(connection))
+    yield from _identity(file)
+
+
+def _identity(file: File) -> Iterator[str]:
+    """What makes headers worth less than they look: an app that strangers may reach and that cannot check them."""
+    for number, route in enumerate(file.gateway.routes):
+        exposed = [url for url in route.upstream if not url.startswith("unix:") and not is_loopback(url)]
+        if exposed and not route.assertion:
+            yield (
+                f"gateway.routes[{number}].assertion: without it the app at {exposed[0]} cannot tell the gateway from "
+                "others that reach it there, and believes whatever they say of who they are"
+            )
+    budget = file.gateway.header_budget
+    if budget < LEAST_BUDGET and any(route.assertion for route in file.gateway.routes):
+        yield f"gateway.header_budget: a signed assertion alone needs some {LEAST_BUDGET} bytes; nobody may get through"
 
 
 def _registration(file: File) -> Iterator[str]:

@@ -111,6 +111,32 @@ def test_cf_13_what_weakens_something_is_said(bench: Bench, changes: dict[str, A
     assert warning.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ()),
+        ({"assertion": False}, ("gateway.routes[0].assertion: ",)),
+        ({"assertion": False, "upstream": "unix:/run/app.sock"}, ()),
+        ({"assertion": False, "upstream": ["http://127.0.0.1:1", "http://localhost:2"]}, ()),
+        ({"assertion": False, "upstream": ["http://127.0.0.1:1", "https://app.internal"]}, ("gateway.routes[0].",)),
+    ],
+)
+def test_gw_39_an_app_that_strangers_may_reach_should_be_able_to_check(
+    bench: Bench, changes: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    """GW-39: a self-check of what the operator alone can see to."""
+    route = {"host": "app.example.com", "upstream": "http://app.internal:80", **changes}
+    warnings = [one for one in bench.load(at={"gateway": {"routes": [route]}}).warnings if "assertion" in one]
+    assert len(warnings) == len(said) and all(one.startswith(said) for one in warnings)
+
+
+def test_gw_31_a_budget_that_nothing_fits_into_is_said(bench: Bench) -> None:
+    """GW-31: what does not fit is never cut, so nobody would get through."""
+    route = {"host": "app.example.com", "upstream": "http://127.0.0.1:1"}
+    warnings = bench.load(at={"gateway": {"routes": [route], "header_budget": 512}}).warnings
+    assert any(one.startswith("gateway.header_budget: ") for one in warnings)
+
+
 def test_rg_09_open_registration_and_private_networks_are_said_together(bench: Bench) -> None:
     """RG-09, LO-13: what is opened for tenants is open for whoever registers: the operator must know."""
     warnings = bench.load(at={"registration.mode": "open", "server.allow_private": ["10.0.0.0/8"]}).warnings
