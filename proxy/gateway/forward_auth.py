@@ -11,13 +11,16 @@ rest for a fault of its own; ``?route=NAME`` says which route the server will ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from proxy.gateway.original import original
+from proxy.gateway.paths import canonical
 from proxy.gateway.request import Asked, Malformed
+from proxy.gateway.routes import is_own
 from proxy.gateway.verdict import BodyTooLarge, Forward, Headers, ReadBody, Reply, Verdict
 from proxy.http.client_address import Proxies
 from proxy.models.route import OWN_PATH, Route
@@ -35,6 +38,7 @@ UNTRUSTED: Final = (
     "This address answers servers that Isthmus trusts. If you are one of them, its configuration must name your "
     "address in server.trusted_proxies.\n"
 )
+_ESCAPE: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
 Names = Callable[[Route], Iterable[str]]
 """The names of the headers in which the app of a route is told who a person is."""
 
@@ -120,11 +124,18 @@ def _question(asked: Asked) -> Question:
 
 
 def _for_an_app(about: Asked) -> Asked:
-    """``about``, unless it is a request that no app may get. Raises ``Malformed``."""
-    path = unquote_to_bytes(about.target.partition(b"?")[0]).lower()
-    if path.startswith(OWN_PATH.encode()):
+    """``about``, unless it is a request that no app may get. The app gets the target as it came, so what rules look at
+    must be the same, but for the case of hexadecimal digits. Raises ``Malformed``."""
+    looked_at = canonical(about.target)
+    if looked_at.wire != about.target and _capitals(looked_at.wire) != _capitals(about.target):
+        raise Malformed("not_canonical")
+    if is_own(looked_at.path):
         raise Malformed("own_path", 403)
     return about
+
+
+def _capitals(target: bytes) -> bytes:
+    return _ESCAPE.sub(lambda escape: escape[0].upper(), target)
 
 
 def _pairs(lines: bytes) -> Iterable[tuple[str, str]]:
@@ -179,5 +190,6 @@ _HELP: Final = {
     "original_host": "The request's host must be told, once: X-Forwarded-Host or X-Original-URL.",
     "original_proto": "The request's scheme must be told, once, http or https: X-Forwarded-Proto or X-Original-URL.",
     "parameter": "The parameters are answer=status and route=NAME.",
+    "not_canonical": "The path has escapes that are not needed: the app might read another one.",
     "own_path": f"What lies below {OWN_PATH} is for Isthmus itself.",
 }
