@@ -1,0 +1,73 @@
+"""What the gateway answers itself: pages for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proxy.gateway.verdict import Headers, Reply
+
+HTML: Final = ("Content-Type", "text/html; charset=utf-8")
+JSON: Final = ("Content-Type", "application/json")
+Render = Callable[[str, Mapping[str, Any], str], tuple[str, str]]
+"""Renders a template with values and a script, by its name; answers the page and its content security policy."""
+TOLD: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("This request cannot be read", "The address may be mistyped."),
+    401: ("Please log in", "You are not logged in here, or not any more."),
+    403: ("This is not for you", "You are logged in, but not allowed to see this."),
+    404: ("There is nothing here", "The address may be old, or mistyped."),
+    405: ("That does not work here", "This address cannot be asked in this way."),
+    413: ("That is too large", "What was sent is larger than this address takes."),
+    414: ("The address is too long", "It cannot be read here."),
+    421: ("There is no app under this name", "The address may be mistyped."),
+    431: ("The headers are too large", "Cookies of this site may be too many; delete them and try again."),
+    500: ("Something went wrong here", "It is not your fault."),
+    502: ("The app cannot be reached", "It may be restarting. Nothing you sent was lost here; try again shortly."),
+    503: ("Please try again shortly", "We cannot tell just now whether you may see this. Nothing is lost."),
+    504: ("The app does not answer", "It may be busy. Try again shortly."),
+}
+"""Title and text for each status."""
+CODES: Final[Mapping[int, str]] = {
+    401: "login_required",
+    403: "access_denied",
+    404: "not_found",
+    421: "unknown_host",
+    502: "bad_gateway",
+    503: "temporarily_unavailable",
+    504: "gateway_timeout",
+}
+"""The ``error`` that a program is told."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Makes answers; ``render`` makes pages."""
+
+    render: Render
+
+    def page(
+        self, template: str, status: int, values: Mapping[str, Any], *, script: str = "", headers: Headers = ()
+    ) -> Reply:
+        """A page."""
+        text, policy = self.render(template, values, script)
+        return Reply(status, (HTML, ("Content-Security-Policy", policy), *headers), text.encode("utf-8"))
+
+    def problem(self, status: int, reference: str, *, detail: str = "", again: str = "") -> Reply:
+        """The page for a status; ``again`` is where a person goes on."""
+        title, message = TOLD.get(status, TOLD[400 if status < 500 else 500])
+        values = {"title": title, "message": message, "detail": detail, "again": again, "reference": reference}
+        return self.page("gateway_problem.html", status, values)
+
+
+def told(status: int, text: str = "", headers: Headers = (), **more: Any) -> Reply:
+    """The same for a program."""
+    said = text or TOLD.get(status, TOLD[400 if status < 500 else 500])[0]
+    body = {"error": CODES.get(status, "invalid_request"), "error_description": said, **more}
+    return Reply(status, (JSON, *headers), json.dumps(body).encode("utf-8"))
+
+
+def redirect(location: str, *cookies: str) -> Reply:
+    """On to another address, with cookies."""
+    return Reply(303, (("Location", location), *(("Set-Cookie", cookie) for cookie in cookies)))
