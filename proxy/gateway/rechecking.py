@@ -32,9 +32,10 @@ TICK, DEAF_TICK = 2.0, 0.5
 """Seconds between two turns while others are heard, and while they are not."""
 EVERY, DEAF_EVERY = 20.0, 1.0
 """Seconds after which a session is asked for again, likewise."""
-LONGEST, IN_DOUBT = 35.0, 3.5
+LONGEST, IN_DOUBT = 35.0, 3.0
 """Seconds without an answer after which its exchanges are cut: while others are heard, and from when something may have
-been missed. A lost link takes a second to be noticed, and a turn comes half a second later: together five."""
+been missed. A lost link takes a second to be noticed, and a turn comes half a second later: together less than
+five."""
 TOUCH: Final = 60.0
 """Seconds between two signs of life for one session."""
 AT_ONCE = 200

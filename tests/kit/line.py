@@ -17,12 +17,14 @@ from tests.kit.faults import FaultProxy
 class Line(FaultProxy):
     """``lose``: the far side gets the request with these bytes, its answer is lost and the connection cut. ``halt``:
     that request and all that come after it are swallowed. ``mute``: it gets through, and nothing after it does, nor any
-    answer. Each happens once, and sets ``struck``."""
+    answer. Each happens once, and sets ``struck``. ``deaf``: nobody can subscribe through it (``deafen``)."""
 
     lose: bytes = b""
     halt: bytes = b""
     mute: bytes = b""
     struck: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf: bool = False
+    _ears: set[asyncio.StreamWriter] = field(default_factory=set)
     _server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -42,10 +44,18 @@ class Line(FaultProxy):
             self._server = None
         self.cut()
 
+    def deafen(self) -> None:
+        """Cut the connections that subscribed to something, and let no other one do so."""
+        self.deaf = True
+        while self._ears:
+            self._ears.pop().transport.abort()
+
     async def _requests(self, near_in: asyncio.StreamReader, far_out: asyncio.StreamWriter) -> None:
         while piece := await near_in.read(65536):
             self.requests += 1
-            if self._passes(piece):
+            if b"SUBSCRIBE" in piece:
+                self._ears.add(far_out)
+            if self._passes(piece) and not (self.deaf and far_out in self._ears):
                 far_out.write(piece)
                 await far_out.drain()
 
