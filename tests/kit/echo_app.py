@@ -1,6 +1,7 @@
 """An app behind a gateway that tells what it got: the head as it came, byte for byte, and the body.
 
-``/events`` sends an event, and another one when the test lets it; ``/socket`` is a WebSocket that sends frames back.
+``/events`` sends an event, and another one when the test lets it; ``/poll`` answers when the test lets it; ``/socket``
+is a WebSocket that sends frames back.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 
 @dataclass
 class EchoApp:
-    """Running at ``port``; ``heads`` are those of all requests that came, ``go_on`` lets ``/events`` say more."""
+    """Running at ``port``; ``heads`` are those of all requests that came, ``go_on`` lets ``/events`` and ``/poll`` go
+    on."""
 
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
@@ -50,6 +52,8 @@ class EchoApp:
                 await self._events(out)
                 return
             body = await _body(near, headers)
+            if path.endswith(b"/poll"):
+                await self.go_on.wait()
             out.write(_answer(head, body))
             await out.drain()
 
