@@ -137,6 +137,14 @@ class AuthorizationCode(Feature):
             raise Refused("invalid_request", "code is missing")
         self.issuer.check_can_sign(client, request.now)  # without a key to sign with, the code is not spent
         grant_id = grants.new_id()
+        code = await self.take(presented, grant_id, request.params, client)
+        if code.jkt not in ("", request.jkt):  # RFC 9449 10
+            raise invalid_code("dpop_key_mismatch")
+        return await self.issue(code, grant_id, client, request)
+
+    async def take(self, presented: str, grant_id: str, params: Mapping[str, str], client: Client) -> Code:
+        """What a code stands for, once: when it comes again, the grant it led to ends (RFC 6749 4.1.2). Raises
+        ``Refused`` (invalid_grant), ``Unavailable``."""
         taken = await self.store.take(code_key(presented), led_to=grant_id, keep=grants.REMEMBERED)
         if isinstance(taken, Used):
             await self.store.run(grants.revoke(taken.led_to))
@@ -144,10 +152,8 @@ class AuthorizationCode(Feature):
         code = Code.from_value(taken.value) if isinstance(taken, Taken) else None
         if code is None:
             raise invalid_code("unknown_code")
-        check_redemption(code, request.params, client)
-        if code.jkt not in ("", request.jkt):  # RFC 9449 10
-            raise invalid_code("dpop_key_mismatch")
-        return await self.issue(code, grant_id, client, request)
+        check_redemption(code, params, client)
+        return code
 
     async def issue(self, code: Code, grant_id: str, client: Client, request: Request) -> Mapping[str, Any]:
         """Tokens for what a code stands for, once it was taken. Raises ``Refused``, ``Unavailable``."""

@@ -1,0 +1,332 @@
+"""Decides on every request: to which app, for whom, or what we answer ourselves.
+
+Two ways through the same steps. ``at_once`` is for what most requests are: a known person on a known route, decided by
+what this process holds; it asks nobody. ``ask`` may ask the store, a plugin, a tenant. What cannot be looked up is 503
+(P1); whatever goes wrong is an answer, and never "forward it".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import quote
+
+from proxy.gateway import forwarded
+from proxy.gateway.asker import is_document, is_program, is_safe
+from proxy.gateway.decide import Decision, Step, decide, has_method, is_public
+from proxy.gateway.forward_auth import ForwardAuth, Question
+from proxy.gateway.forwarded import Client, Senders
+from proxy.gateway.held import Held
+from proxy.gateway.identity import CannotSay, Identities
+from proxy.gateway.links import Links
+from proxy.gateway.own import LOGOUT, Own, new_verifier
+from proxy.gateway.request import Asked, Malformed
+from proxy.gateway.routes import Match, Routes
+from proxy.gateway.shown import Shown, told
+from proxy.gateway.sorting import without_ours
+from proxy.gateway.verdict import BodyTooLarge, Forward, ReadBody, Reply, Verdict
+from proxy.gateway.visits import MOST_FORM, Visit
+from proxy.http import cookies
+from proxy.models import Connection, Session
+from proxy.models.route import Route
+from proxy.oidc.errors import Unavailable
+from proxy.telemetry import logs
+
+FORM: Final = b"application/x-www-form-urlencoded"
+EVENTS: Final = b"text/event-stream"
+LOST_FORM: Final = (
+    "You are not logged in any more, so nothing was sent on. Log in in another tab; then send this again."
+)
+Consult = Callable[[Connection, Route, str, str, Session], Awaitable[bool | None]]
+"""Asks the plugins about a method and a path for a person. Never raises: whatever goes wrong is no yes."""
+
+
+@dataclass(frozen=True)
+class Gatekeeper:
+    """See ``verdict.Gatekeeper``. ``clock`` is seconds since the epoch, ``loop_time`` the loop's."""
+
+    routes: Routes
+    senders: Senders
+    forward_auth: ForwardAuth
+    held: Held
+    links: Links
+    identities: Identities
+    own: Own
+    shown: Shown
+    connections: Mapping[str, Connection]
+    groups_claim: str
+    consult: Consult
+    cookie: str
+    clock: Callable[[], float] = time.time
+    loop_time: Callable[[], float] = lambda: asyncio.get_running_loop().time()
+
+    # --- what can be decided here and now ---
+
+    def at_once(self, asked: Asked) -> Verdict | None:
+        """See ``verdict.Gatekeeper``."""
+        try:
+            if not self.forward_auth.meant(asked):
+                return self._known(asked)
+            question = self.forward_auth.read(asked)
+            if isinstance(question, Reply):
+                return question
+            verdict = self._known(question.about)
+            return None if verdict is None else self.forward_auth.answer(question, verdict)
+        except Malformed as error:
+            return self.trouble(asked, error.status, error.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is no yes
+            return self._failed(asked, error)
+
+    def _known(self, asked: Asked) -> Verdict | None:
+        match = self.routes.match(asked.host, asked.target)
+        if match is None or match.route is None:
+            return None
+        cookie = self._cookie(asked)
+        session = self.held.get(cookie, match.host, self.loop_time()) if cookie else None
+        if session is None or match.route.allow.plugin:
+            return None
+        if not self.identities.ready(match.route, session, self.clock()):
+            return None
+        client = self.senders.client(asked)
+        decision = self._decide(match, asked, session)
+        return self._passed(asked, match, client, session) if decision.step is Step.PASS else None
+
+    def _cookie(self, asked: Asked) -> str:
+        """Our cookie; one that came with two values is none (RFC 6265bis 8.6)."""
+        value = cookies.read(asked.cookies, self.cookie)
+        return value if isinstance(value, str) else ""
+
+    def _decide(self, match: Match, asked: Asked, session: Session | None, verdict: bool | None = None) -> Decision:
+        if match.route is None:
+            raise Malformed("no_route", 404)
+        return decide(
+            match.route, asked.method.decode("latin-1"), match.path, session, self.connections, self.groups_claim,
+            verdict,
+        )  # fmt: skip
+
+    # --- what somebody must be asked for ---
+
+    async def ask(self, asked: Asked, body: ReadBody) -> Verdict:
+        """See ``verdict.Gatekeeper``."""
+        try:
+            if not self.forward_auth.meant(asked):
+                return await self._found_out(asked, body)
+            question = self.forward_auth.read(asked)
+            if isinstance(question, Reply):
+                return question
+            return await self._about(question, body)
+        except Malformed as error:
+            return self.trouble(asked, error.status, error.reason)
+        except ConnectionError:  # whoever asked is gone
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is no yes
+            return self._failed(asked, error)
+
+    async def _about(self, question: Question, body: ReadBody) -> Reply:
+        try:
+            verdict = await self._found_out(question.about, question.body(body))
+        except (Malformed, Unavailable, CannotSay) as error:
+            status = 503 if isinstance(error, Unavailable) else error.status
+            verdict = self.trouble(question.about, status, error.reason)
+        return self.forward_auth.answer(question, verdict)
+
+    async def _found_out(self, asked: Asked, body: ReadBody) -> Verdict:
+        """Raises ``Malformed``, ``Unavailable``, ``CannotSay``."""
+        client = self.senders.client(asked)
+        match = self.routes.match(asked.host, asked.target)
+        if match is None:
+            known = self.routes.host_of(asked.host) is not None
+            return self.trouble(asked, 404 if known else 421, "no_route" if known else "host")
+        if match.route is None:
+            session = await self._session(asked, match.host)
+            return await self.own.answer(asked, match, session, self.clock())
+        verdict = await self._on_route(asked, match, match.route, client, body)
+        return verdict if isinstance(verdict, Forward) else replace(verdict, route=match.route.label)
+
+    async def _on_route(self, asked: Asked, match: Match, route: Route, client: Client, body: ReadBody) -> Verdict:
+        if self._is_preflight(asked, route):
+            return self._nobody(asked, match, client, "preflight")
+        method = asked.method.decode("latin-1")
+        if not has_method(route, method):
+            return self.trouble(asked, 405, "method")
+        session = None
+        if not is_public(route, match.path) or self._cookie(asked):
+            session = await self._maybe(asked, match)
+        decision = self._decide(match, asked, session)
+        if decision.step is Step.ASK_PLUGIN and session is not None:
+            connection = self.connections[session.connection]
+            said = await self.consult(connection, route, method, match.path, session)
+            decision = self._decide(match, asked, session, said is True)
+        if decision.step is Step.PUBLIC:
+            return self._nobody(asked, match, client, decision.reason)
+        if decision.step is Step.PASS and session is not None:
+            await self.identities.prepare(route, session, self.clock())
+            return self._passed(asked, match, client, session)
+        if decision.step is Step.LOG_IN:
+            return await self._log_in(asked, match, route, body, decision)
+        if decision.step is Step.STEP_UP:
+            return await self._log_in(asked, match, route, body, decision, acr=route.allow.acr)
+        return self._forbidden(asked, match, decision)
+
+    async def _maybe(self, asked: Asked, match: Match) -> Session | None:
+        """Who is logged in; on a public path nobody is missed, so there the store may be away."""
+        try:
+            return await self._session(asked, match.host)
+        except Unavailable:
+            if match.route is not None and is_public(match.route, match.path):
+                return None
+            raise
+
+    async def _session(self, asked: Asked, host: str) -> Session | None:
+        """Raises ``Unavailable``."""
+        cookie = self._cookie(asked)
+        if not cookie:
+            return None
+        began = self.loop_time()
+        held = self.held.get(cookie, host, began)
+        if held is not None:
+            return held
+        now = self.clock()
+        session = await self.links.follow(cookie, host, now)
+        if session is not None:
+            self.held.keep(cookie, host, session, began, session.expires_at - now)
+        return session
+
+    # --- to the app ---
+
+    def _passed(self, asked: Asked, match: Match, client: Client, session: Session) -> Verdict:
+        """Through, as ``session``'s person. Raises ``CannotSay``, ``Malformed``."""
+        route = match.route
+        if route is None:
+            raise Malformed("no_route", 404)
+        if foreign := self._foreign(asked, match, route):
+            return self.trouble(asked, 403, foreign)
+        return Forward(
+            route=route,
+            target=match.wire,
+            told=self.identities.lines(route, session, self.clock()) + self._sent_by(asked, client),
+            cookies=without_ours(asked.cookies) if asked.cookies else b"",
+            drop_authorization=route.authorization == "drop",
+            sid=session.sid,
+            user_id=session.user_id,
+            reason="allowed",
+        )
+
+    def _nobody(self, asked: Asked, match: Match, client: Client, reason: str) -> Verdict:
+        """Through, as nobody."""
+        route = match.route
+        if route is None:
+            raise Malformed("no_route", 404)
+        if foreign := self._foreign(asked, match, route):
+            return self.trouble(asked, 403, foreign)
+        return Forward(
+            route=route,
+            target=match.wire,
+            told=self._sent_by(asked, client),
+            cookies=without_ours(asked.cookies) if asked.cookies else b"",
+            drop_authorization=route.authorization == "drop",
+            reason=reason,
+        )
+
+    def _sent_by(self, asked: Asked, client: Client) -> bytes:
+        return forwarded.lines(client, asked.host.decode("latin-1").lower())
+
+    def _foreign(self, asked: Asked, match: Match, route: Route) -> str:
+        """Why a request that keeps a connection open is another site's doing, or not for this app; empty if it is
+        fine. A page of another site may open a WebSocket with the person's cookies (RFC 6455 10.2)."""
+        if not asked.upgrade and asked.seen.get(b"accept") != EVENTS:
+            return ""
+        allowed = (self.routes.origin(match.host), *route.origins)
+        sender = asked.seen.get(b"origin", b"").decode("latin-1")
+        if asked.upgrade.lower() == b"websocket":
+            if not route.websocket:
+                return "websocket_off"
+            return "" if sender in allowed else "origin"
+        asked.upgrade = b""  # no other protocol is spoken here (RFC 9110 7.8: it may be ignored)
+        return "" if not sender or sender in allowed else "origin"
+
+    def _is_preflight(self, asked: Asked, route: Route) -> bool:
+        """A CORS preflight (Fetch 4.8), on a route whose app answers them itself (GW-13)."""
+        return (
+            route.cors_preflight
+            and asked.method == b"OPTIONS"
+            and b"access-control-request-method" in asked.seen
+            and b"origin" in asked.seen
+            and not asked.has_body
+        )
+
+    # --- to a login ---
+
+    async def _log_in(
+        self, asked: Asked, match: Match, route: Route, body: ReadBody, decision: Decision, acr: tuple[str, ...] = ()
+    ) -> Reply:
+        """Raises ``Unavailable``."""
+        if is_program(asked):
+            here = self.routes.origin(match.host)
+            return replace(told(401, "log in at this address, in a browser", login=f"{here}/"), reason=decision.reason)
+        form = None
+        if not is_safe(asked):
+            form = await self._form(asked, match, route, body)
+            if form is None:
+                reply = self.shown.problem(401, asked.id, detail=LOST_FORM, again="/")
+                return replace(reply, reason=decision.reason)
+        target = match.wire.decode("ascii")
+        visit = Visit(match.host, target, new_verifier(), is_document(asked), form, acr)
+        return replace(await self.own.depart(asked, visit), reason=decision.reason)
+
+    async def _form(self, asked: Asked, match: Match, route: Route, body: ReadBody) -> bytes | None:
+        """The form that was being sent, if it may be kept over the login (GW-26): of a route that wants it, from a page
+        of this very app, of a form's type, and not too large."""
+        kind = asked.seen.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        same_site = asked.seen.get(b"sec-fetch-site") == b"same-origin"
+        same_origin = asked.seen.get(b"origin", b"").decode("latin-1") == self.routes.origin(match.host)
+        if not (route.keep_forms and asked.method == b"POST" and kind == FORM and same_site and same_origin):
+            return None
+        if asked.length is not None and asked.length > MOST_FORM:
+            return None
+        try:
+            return await body(MOST_FORM)
+        except BodyTooLarge:
+            return None
+
+    # --- no ---
+
+    def _forbidden(self, asked: Asked, match: Match, decision: Decision) -> Reply:
+        again = f"{self.routes.origin(match.host)}{LOGOUT}"
+        if is_program(asked):
+            return replace(told(403), reason=decision.reason)
+        return replace(self.shown.page("gateway_forbidden.html", 403, {"again": again}), reason=decision.reason)
+
+    def trouble(self, asked: Asked | None, status: int, reason: str) -> Reply:
+        """See ``verdict.Gatekeeper``."""
+        if status == 308 and asked is not None:
+            return self._to_https(asked)
+        headers = (("Retry-After", "1"),) if status == 503 else ()
+        headers = (("Allow", "GET, HEAD, POST"),) if status == 405 else headers
+        if asked is None or is_program(asked):
+            reply = told(status, headers=headers)
+        else:
+            reply = self.shown.problem(status, asked.id)
+            reply = replace(reply, headers=(*reply.headers, *headers))
+        return replace(reply, reason=reason)
+
+    def _to_https(self, asked: Asked) -> Reply:
+        """Plain http is no way to an https host; only what loses nothing is sent on (SE-23)."""
+        host = self.routes.host_of(asked.host)
+        if host is None or not is_safe(asked) or not asked.target.startswith(b"/"):
+            return replace(told(400, "this host is reached by https alone"), reason="plain_http")
+        target = quote(asked.target.decode("latin-1"), safe="/%?&=:@!$'()*+,;~-._")
+        return Reply(308, (("Location", f"{self.routes.origin(host)}{target}"),), reason="plain_http")
+
+    def _failed(self, asked: Asked, error: Exception) -> Reply:
+        """What cannot be decided is no yes."""
+        if isinstance(error, Unavailable):
+            logs.seldom("store_unavailable", what=error.what)
+            return self.trouble(asked, 503, error.reason)
+        if isinstance(error, CannotSay):
+            return self.trouble(asked, error.status, error.reason)
+        logs.event("failed", reason=type(error).__name__, exc_info=error)
+        return self.trouble(asked, 503, "failed")

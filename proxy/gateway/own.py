@@ -1,0 +1,212 @@
+"""What the gateway answers itself below ``/.isthmus/`` on the host of an app: the way to a login and back, logout.
+
+    login/ID     a page that keeps the address's fragment here, in the browser, and goes on to the login
+    callback     the way back: the authorization response (RFC 6749 4.1.2, RFC 9207) becomes the cookie of this host
+    logout       on to the issuer's logout, and back to ``logged-out``
+    me           who is logged in here, for the app's own scripts
+    claims       what did not fit into headers, for the app's server (``claims_source``)
+
+The code is redeemed in this process: the browser brings it, and nobody else needs to hear of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from proxy.bridge.session import Sessions
+from proxy.downstream.authorization_code import AuthorizationCode
+from proxy.downstream.grant import new_id, session_key
+from proxy.gateway.claims_source import ClaimsSource
+from proxy.gateway.decide import broken_rule
+from proxy.gateway.links import Links
+from proxy.gateway.request import Asked
+from proxy.gateway.routes import Match, Routes
+from proxy.gateway.shown import JSON, Shown, redirect, told
+from proxy.gateway.verdict import Reply
+from proxy.gateway.visits import Visit, Visits
+from proxy.http.cookies import cookie_name, line
+from proxy.models import Client, Connection, Session
+from proxy.models.route import OWN_PATH
+from proxy.oidc import params as parameters
+from proxy.oidc.errors import ProtocolError, Refused
+from proxy.oidc.params import Params, printable
+from proxy.store import Store
+
+LOGIN: Final = f"{OWN_PATH}/login/"
+CALLBACK: Final = f"{OWN_PATH}/callback"
+LOGOUT: Final = f"{OWN_PATH}/logout"
+LOGGED_OUT: Final = f"{OWN_PATH}/logged-out"
+SCOPE: Final = "openid profile email"
+
+
+def new_verifier() -> str:
+    """PKCE's verifier (RFC 7636 4.1)."""
+    return secrets.token_urlsafe(32)
+
+
+def challenge_of(verifier: str) -> str:
+    """Its S256 challenge (RFC 7636 4.2)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True)
+class Own:
+    """Answers them. ``client`` is the gateway as the provider knows it."""
+
+    issuer: str
+    client: Client
+    routes: Routes
+    store: Store
+    sessions: Sessions
+    codes: AuthorizationCode
+    links: Links
+    visits: Visits
+    claims: ClaimsSource
+    shown: Shown
+    connections: Mapping[str, Connection]
+    groups_claim: str
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie on the hosts of apps."""
+        return cookie_name("gateway", self.issuer)
+
+    # --- the way there ---
+
+    async def depart(self, asked: Asked, visit: Visit) -> Reply:
+        """Off to a login for ``visit``, by way of our page if the browser runs its scripts. Raises ``Unavailable``."""
+        id, cookie = await self.visits.begin(visit, asked.cookies)
+        here = f"{self.routes.origin(visit.host)}{LOGIN}{id}"
+        return redirect(here if visit.in_page else self.authorize_url(replace(visit, id=id)), cookie)
+
+    def authorize_url(self, visit: Visit) -> str:
+        """Where the person logs in for a visit (RFC 6749 4.1.1)."""
+        asked = {
+            "client_id": self.client.client_id,
+            "redirect_uri": self._callback(visit.host),
+            "response_type": "code",
+            "scope": SCOPE,
+            "state": visit.id,
+            "code_challenge": challenge_of(visit.verifier),
+            "code_challenge_method": "S256",
+            **({"acr_values": " ".join(visit.acr)} if visit.acr else {}),
+        }
+        return f"{self.issuer}authorize?{urlencode(asked)}"
+
+    def _callback(self, host: str) -> str:
+        return f"{self.routes.origin(host)}{CALLBACK}"
+
+    # --- the answers ---
+
+    async def answer(self, asked: Asked, match: Match, session: Session | None, now: float) -> Reply:
+        """The answer to a request below our path. ``session`` is who is logged in on the host. Raises
+        ``Unavailable``."""
+        path, host = match.path, match.host
+        if path == f"{OWN_PATH}/claims" and asked.method == b"GET":
+            seen = asked.seen
+            return await self.claims.answer(host, seen.get(b"authorization", b""), seen.get(b"accept", b""), now)
+        if path == LOGOUT and asked.method in (b"GET", b"POST"):
+            return self._logout(host)
+        if asked.method not in (b"GET", b"HEAD"):
+            return told(405, headers=(("Allow", "GET, HEAD"),))
+        if path.startswith(LOGIN):
+            return await self._login(asked, host, path.removeprefix(LOGIN))
+        if path == CALLBACK and asked.method == b"GET":
+            return await self._arrive(asked, match, now)
+        if path == LOGGED_OUT:
+            forget = line(self.cookie, "", max_age=0, same_site="Lax")
+            return self.shown.page("gateway_logged_out.html", 200, {"again": "/"}, headers=(("Set-Cookie", forget),))
+        if path == f"{OWN_PATH}/me":
+            return _me(session)
+        return self.shown.problem(404, asked.id, again="/")
+
+    async def _login(self, asked: Asked, host: str, id: str) -> Reply:
+        """The page on the way to a login: its script keeps the fragment, and waits in tabs that nobody looks at."""
+        visit = await self.visits.look(id, host, asked.cookies)
+        if visit is None:
+            return self._lost(asked)
+        there, values = self.authorize_url(visit), {"id": visit.id, "target": _again(visit)}
+        return self.shown.page("gateway_login.html", 200, {**values, "url": there}, script="gateway_login")
+
+    async def _arrive(self, asked: Asked, match: Match, now: float) -> Reply:
+        """The authorization response: it becomes this host's cookie, and the person goes where they wanted to go."""
+        query = match.wire.partition(b"?")[2].decode("ascii")
+        try:
+            params = parameters.parse(query)
+            visit = await self.visits.end(params.get("state", ""), match.host, asked.cookies)
+            if visit is None:
+                return self._lost(asked)
+            session = await self._redeem(params, visit, now)
+        except ProtocolError as error:
+            return replace(self._refused(asked, error), reason=error.reason or error.code)
+        if session is None:
+            return self._lost(asked)
+        return await self._welcome(asked, visit, session, now)
+
+    async def _redeem(self, params: Params, visit: Visit, now: float) -> Session | None:
+        """The session that the code was given for, if it is still there. Raises ``Refused``, ``Unavailable``."""
+        if params.get("iss", self.issuer) != self.issuer:  # RFC 9207 2.4
+            raise Refused("invalid_request", "this answer is somebody else's", reason="wrong_issuer")
+        if "error" in params:
+            raise Refused(printable(params["error"]), params.get("error_description", ""), reason="login_refused")
+        sent = {"redirect_uri": self._callback(visit.host), "code_verifier": visit.verifier}
+        code = await self.codes.take(params.get("code", ""), new_id(), sent, self.client)
+        return self.sessions.alive(await self.store.get(session_key(code.sid)), now)
+
+    async def _welcome(self, asked: Asked, visit: Visit, session: Session, now: float) -> Reply:
+        if visit.acr and self._not_strong_enough(visit, session):
+            return replace(self.shown.problem(403, asked.id, detail="A stronger login is needed here."), reason="acr")
+        cookie, write = self.links.begin(session, visit.host, now)
+        await self.store.run(write)
+        life = max(1, int(session.expires_at - now))
+        headers = (("Set-Cookie", line(self.cookie, cookie, max_age=life, same_site="Lax")),)
+        if visit.form is not None:
+            fields = parse_qsl(visit.form.decode("utf-8", "replace"), keep_blank_values=True)
+            values = {"action": visit.target, "fields": fields}
+            reply = self.shown.page("gateway_form.html", 200, values, script="gateway_form", headers=headers)
+        elif visit.in_page:
+            values = {"id": visit.id, "target": visit.target}
+            reply = self.shown.page("gateway_back.html", 200, values, script="gateway_back", headers=headers)
+        else:
+            reply = Reply(303, (("Location", visit.target), *headers))
+        return replace(reply, reason="login")
+
+    def _not_strong_enough(self, visit: Visit, session: Session) -> bool:
+        match = self.routes.match(visit.host.encode(), visit.target.encode())
+        if match is None or match.route is None:
+            return False
+        connection = self.connections.get(session.connection)
+        return broken_rule(match.route, session, connection, self.groups_claim) == "acr"
+
+    def _logout(self, host: str) -> Reply:
+        """On to the issuer, which asks and ends the session for all hosts (RP-Initiated Logout 2)."""
+        back = f"{self.routes.origin(host)}{LOGGED_OUT}"
+        asked = urlencode({"client_id": self.client.client_id, "post_logout_redirect_uri": back})
+        return redirect(f"{self.issuer}oidc/logout?{asked}")
+
+    def _lost(self, asked: Asked) -> Reply:
+        detail = "This login has ended, was used, or began in another browser."
+        return replace(self.shown.problem(400, asked.id, detail=detail, again="/"), reason="no_visit")
+
+    def _refused(self, asked: Asked, error: ProtocolError) -> Reply:
+        return self.shown.problem(403, asked.id, detail=printable(error.description), again="/")
+
+
+def _again(visit: Visit) -> str:
+    """What a waiting tab loads when another one has logged in; a form goes its own way."""
+    return visit.target if visit.form is None else ""
+
+
+def _me(session: Session | None) -> Reply:
+    if session is None:
+        return told(401)
+    names = ("name", "email", "preferred_username", "picture")
+    known = {name: session.profile[name] for name in names if name in session.profile}
+    return Reply(200, (JSON,), json.dumps({"user_id": session.user_id, **known}).encode("utf-8"), reason="me")
