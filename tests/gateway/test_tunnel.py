@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 
 from proxy.gateway.frames import close_frame, ping_frame
@@ -95,7 +97,7 @@ class Scene:
         self.streams.rise(SEAT)
 
 
-async def pair(kept: Callable[[asyncio.BaseTransport], None]) -> End:
+async def pair(kept: Callable[[asyncio.BaseTransport], None], tls: trustme.CA | None = None) -> End:
     """A connection to ourselves: the far end by hand, the near one's transport handed to ``kept``."""
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
@@ -105,18 +107,29 @@ async def pair(kept: Callable[[asyncio.BaseTransport], None]) -> End:
             accepted.set_result(transport)
             transport.pause_reading()  # type: ignore[attr-defined]  # as a front does
 
-    server = await loop.create_server(Near, "127.0.0.1", 0)
-    end = End(*await asyncio.open_connection(*server.sockets[0].getsockname()))
+    near, far = contexts(tls) if tls else (None, None)
+    server = await loop.create_server(Near, "127.0.0.1", 0, ssl=near)
+    end = End(*await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=far))
     kept(await accepted)
     server.close()
     return end
 
 
+def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Both sides of TLS."""
+    near, far = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("127.0.0.1").configure_cert(near)
+    authority.configure_trust(far)
+    return near, far
+
+
 @asynccontextmanager
-async def scene(to: Forward | None = None, *, early: tuple[bytes, bytes] = (b"", b"")) -> AsyncIterator[Scene]:
-    """A tunnel that has begun. ``early``: what came from app and browser with the heads."""
+async def scene(
+    to: Forward | None = None, *, early: tuple[bytes, bytes] = (b"", b""), tls: trustme.CA | None = None
+) -> AsyncIterator[Scene]:
+    """A tunnel that has begun. ``early``: what came from app and browser with the heads. ``tls``: on both sides."""
     transports: list[asyncio.BaseTransport] = []
-    browser, app = await pair(transports.append), await pair(transports.append)
+    browser, app = await pair(transports.append, tls), await pair(transports.append, tls)
     streams, done = Streams(), list[Tunnel]()
     assert streams.sit(SEAT, 1)
     made = Tunnel(transports[0], transports[1], to or forward(), streams, done.append, SEAT)
@@ -163,6 +176,40 @@ def test_the_same_on_the_loop_of_a_server() -> None:
     loops(test_lo_17_a_session_that_ends_closes_both_sides)
     loops(test_ds_17_whoever_does_not_read_is_not_read_for)
     loops(test_half_a_close_is_half_a_close)
+
+
+async def over_tls() -> None:
+    """Both sides, to and fro; a session's end; and an end of the app."""
+    authority = trustme.CA()
+    async with scene(early=(DOWN, UP), tls=authority) as it:
+        await it.browser.hears(DOWN)
+        await it.app.hears(UP)
+        big = frame(b"x" * 100_000)
+        it.app.say(big)
+        it.browser.say(UP)
+        await it.browser.hears(big)
+        await it.app.hears(UP)
+        it.tunnel.end("session_ended")
+        await it.browser.hears_close(1008)
+        await it.app.hears_close(1008, masked=True)
+        it.browser.say(close_frame(1008, "", MASK))
+        assert (await it.browser.is_over(), await it.app.is_over()) == (b"", b"")
+    async with scene(tls=authority) as it:
+        it.app.say(DOWN)
+        it.app.writer.close()
+        assert await it.browser.is_over() == DOWN
+        it.browser.writer.close()
+        await it.both_over("app_gone")
+
+
+async def test_tls_on_both_sides_is_no_difference() -> None:
+    """But that a side cannot be half closed."""
+    await over_tls()
+
+
+def test_tls_on_the_loop_of_a_server() -> None:
+    """uvloop has its own TLS."""
+    loops(over_tls)
 
 
 async def test_lo_17_a_session_that_ends_closes_both_sides() -> None:
