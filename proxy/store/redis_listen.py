@@ -1,8 +1,9 @@
 """Hearing what other nodes say, by Redis' publish and subscribe: one connection of its own, made anew when lost.
 
 Redis says a message once, to whom it reaches just then. So what matters as much as hearing is to know when something
-may have been missed: the server must answer a PING several times a second, and a connection that says anything else
-than what a subscription says, or nothing for ``SILENCE`` seconds, is no link.
+may have been missed: the server is asked with a PING several times a second, and a connection that says anything else
+than what a subscription says, or leaves ``UNANSWERED`` of our questions without a word, is no link. Questions are
+counted, not seconds: a process that is held up itself has not lost its link.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from proxy.store.commands import Command, channel
 
 PING_EVERY = 0.25
 """Seconds between two questions to the server."""
-SILENCE = 0.75
-"""Seconds without a word after which the link counts as lost."""
+UNANSWERED = 3
+"""Questions without a word after which the link counts as lost: a second after the last word at the latest."""
 SOONEST, LATEST = 0.05, 1.0
 """Seconds until a lost link is made anew: about the first at once, then longer, never more than the second."""
 FAULTS = (RedisError, OSError, UnicodeError, ValueError, TypeError)
@@ -41,6 +42,7 @@ class Ear:
         self._make, self._heard, self._link, self._connect = make, heard, link, connect
         self._topics = {channel(topic).encode(): topic for topic in topics}
         self._up = False
+        self._open = 0
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -64,8 +66,11 @@ class Ear:
                 await connect()
                 await self._subscribe(connection)
             self._set(True)
-            asking = asyncio.create_task(_ask(connection))
-            await self._hear(connection)
+            async with asyncio.timeout(None) as patience:
+                asking = asyncio.create_task(self._ask(connection, patience))
+                while True:
+                    self._take(await connection.read_response())
+                    self._open = 0
         finally:
             if asking is not None:
                 asking.cancel()
@@ -80,12 +85,15 @@ class Ear:
                 case _:
                     raise ValueError("no subscription")
 
-    async def _hear(self, connection: AbstractConnection) -> None:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(SILENCE) as patience:
-            while True:
-                self._take(await connection.read_response())
-                patience.reschedule(loop.time() + SILENCE)
+    async def _ask(self, connection: AbstractConnection, patience: asyncio.Timeout) -> None:
+        """PING again and again, and end the listener's ``patience`` when that is not answered."""
+        self._open = 0
+        with suppress(*FAULTS):
+            while connection.is_connected and self._open < UNANSWERED:  # else the library would connect it again
+                self._open += 1
+                await connection.send_packed_command(_PING, check_health=False)
+                await asyncio.sleep(PING_EVERY)
+        patience.reschedule(asyncio.get_running_loop().time())
 
     def _take(self, said: Any) -> None:
         """A message, or the answer to PING. Raises ``ValueError`` for anything else."""
@@ -101,11 +109,3 @@ class Ear:
         if up != self._up:
             self._up = up
             self._link(up)
-
-
-async def _ask(connection: AbstractConnection) -> None:
-    """PING again and again. When it cannot be sent the listener hears no answer, and that is enough."""
-    with suppress(*FAULTS):
-        while connection.is_connected:  # else it would be connected again, by the library
-            await connection.send_packed_command(_PING, check_health=False)
-            await asyncio.sleep(PING_EVERY)
