@@ -120,7 +120,10 @@ def _question(asked: Asked) -> Question:
     about = _for_an_app(original(asked))
     if path == START:
         about.length = asked.length
-    return Question(about, wishes.get("answer") == "status", wishes.get("route", ""), start=path == START)
+    status = wishes.get("answer") == "status"
+    if status:
+        about.seen[b"sec-fetch-mode"] = b"cors"  # as a program asks: no login is begun that nobody would hear of
+    return Question(about, status, wishes.get("route", ""), start=path == START)
 
 
 def _for_an_app(about: Asked) -> Asked:
@@ -157,7 +160,7 @@ def _refusal(question: Question, verdict: Reply) -> Reply:
 def _as_nginx_knows(status: int) -> int:
     if status >= 500:
         return status
-    return 401 if status in (302, 303, 307, 401) else 403
+    return 401 if status in (302, 303, 307, 308, 401) else 403
 
 
 def _absolute(about: Asked, headers: Headers) -> Iterable[tuple[str, str]]:

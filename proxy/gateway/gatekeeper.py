@@ -73,12 +73,19 @@ class Gatekeeper:
             question = self.forward_auth.read(asked)
             if isinstance(question, Reply):
                 return question
-            verdict = self._known(question.about)
-            return None if verdict is None else self.forward_auth.answer(question, verdict)
+            return self._known_about(question)
         except Malformed as error:
             return self.trouble(asked, error.status, error.reason)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is no yes
             return self._failed(asked, error)
+
+    def _known_about(self, question: Question) -> Reply | None:
+        verdict: Verdict | None
+        try:
+            verdict = self._known(question.about)
+        except Malformed as error:
+            verdict = self.trouble(question.about, error.status, error.reason)
+        return None if verdict is None else self.forward_auth.answer(question, verdict)
 
     def _known(self, asked: Asked) -> Verdict | None:
         match = self.routes.match(asked.host, asked.target)

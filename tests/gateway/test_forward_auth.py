@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.gateway.asker import is_program
 from proxy.gateway.forward_auth import ForwardAuth, Question
 from proxy.gateway.request import Asked
 from proxy.gateway.verdict import BodyTooLarge, Forward, Reply, Verdict
@@ -142,13 +143,20 @@ def test_gw_08_the_route_that_the_server_takes_is_the_one_decided_on() -> None:
 
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(200, 403), (204, 403), (303, 401), (401, 401), (400, 403), (403, 403), (405, 403), (413, 403), (421, 403),
-     (503, 503), (502, 502)],
+    [(200, 403), (204, 403), (303, 401), (308, 401), (401, 401), (400, 403), (403, 403), (405, 403), (413, 403),
+     (421, 403), (503, 503), (502, 502)],
 )  # fmt: skip
 def test_gw_35_a_status_that_nginx_understands(status: int, told: int) -> None:
     """GW-35: 401 or 403 for every no, our own trouble as it is, never 2xx, and nothing else."""
     reply = door().answer(heard(ask(b"/forward-auth?answer=status")), Reply(status, (("Location", "/x"),), b"body"))
     assert (reply.status, reply.headers, reply.body) == (told, (), b"")
+
+
+def test_for_a_status_no_login_is_begun() -> None:
+    """The gatekeeper sees a program, whatever the client is: the way to a login comes by another address."""
+    assert is_program(heard(ask(b"/forward-auth?answer=status", sec_fetch_mode=b"navigate")).about)
+    assert not is_program(heard(ask(sec_fetch_mode=b"navigate")).about)
+    assert not is_program(heard(ask(b"/.isthmus/start", host=b"app.example", sec_fetch_mode=b"navigate")).about)
 
 
 def test_a_no_passes_through_where_the_server_passes_answers() -> None:

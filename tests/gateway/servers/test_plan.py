@@ -142,7 +142,12 @@ def test_in_10_what_is_asked_for_a_cached_answer_is_in_its_key() -> None:
     asked = asked[: asked.index("\n    }")]
     told = set(re.findall(r"proxy_set_header \S+ (\$\w+);", asked))
     key = set(re.findall(r"\$\w+", re.search(r"proxy_cache_key (.*);", asked)[1]))  # type: ignore[index]
-    empty = {"$isthmus_origin", "$http_authorization", "$http_sec_websocket_key"}  # when it can be, by $isthmus_fresh
+    empty = {
+        "$isthmus_origin",
+        "$isthmus_events",
+        "$http_authorization",
+        "$http_sec_websocket_key",
+    }  # when it can be, by $isthmus_fresh
     preflight = {"$http_access_control_request_method"}  # OPTIONS alone
     assert told - key - empty - preflight == {"$remote_addr"}  # for the log
     assert "proxy_pass_request_headers off" in asked and "proxy_cache_valid 200 4s" in asked
