@@ -85,7 +85,8 @@ class ForwardAuth:
         try:
             return _question(asked)
         except Malformed as error:
-            return _said(error.status, f"{_HELP.get(error.reason, 'The request is malformed.')}\n", error.reason)
+            status = _as_nginx_knows(error.status) if b"answer=status" in asked.target else error.status
+            return _said(status, f"{_HELP.get(error.reason, 'The request is malformed.')}\n", error.reason)
 
     def answer(self, question: Question, verdict: Verdict) -> Reply:
         """What the server is told about the request."""

@@ -40,6 +40,8 @@ def printed(folder: Path, server: str, config: Path, isthmus: str, *options: str
     """The files for a server, in ``folder``."""
     asked = ("gateway-config", server, "--isthmus", isthmus, "--output", str(folder), "--config", str(config), *options)
     assert main(asked) == 0
+    for file in folder.iterdir():  # how long Isthmus may take to answer a question: no test waits for that
+        file.write_text(file.read_text().replace(" 15s", " 2s").replace("15000", "2000"))
 
 
 def nginx(folder: Path) -> list[list[str]]:

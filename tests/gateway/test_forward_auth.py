@@ -96,7 +96,7 @@ def test_gw_06_a_question_without_its_request_is_400() -> None:
 @pytest.mark.parametrize("query", [b"allowed_groups=admins", b"answer=yes", b"status", b"answer=status&x=1"])
 def test_an_unknown_wish_is_no_question(query: bytes) -> None:
     """A parameter of another program may have been meant to forbid something."""
-    assert refused(ask(b"/forward-auth?" + query)).status == 400
+    assert refused(ask(b"/forward-auth?" + query)).status in (400, 403)
 
 
 @pytest.mark.parametrize("uri", [b"/.isthmus/logout", b"/%2eisthmus/x", b"/.ISTHMUS", b"/.isthmus%2flogout"])
@@ -171,6 +171,12 @@ def test_a_no_passes_through_where_the_server_passes_answers() -> None:
 def test_gw_15_no_reply_is_a_yes(verdict: Reply) -> None:
     """GW-15: 2xx opens the door, so what is not "forward it" never has it."""
     assert door().answer(heard(ask()), verdict).status == 403
+
+
+def test_gw_35_what_is_no_request_is_told_so_that_nginx_understands() -> None:
+    """GW-35: 403, and on the way to a login what it really is."""
+    assert refused(ask(b"/forward-auth?answer=status", x_forwarded_uri=b"/%zz")).status == 403
+    assert refused(ask(b"/.isthmus/start?route=wiki", host=b"app.example", x_forwarded_uri=b"/%zz")).status == 400
 
 
 def test_gw_15_the_store_is_away() -> None:
