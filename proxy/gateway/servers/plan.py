@@ -109,8 +109,8 @@ class Plan:
     @property
     def spelled(self) -> Sequence[str]:
         """Every spelling in which apps that fold names take one for a name that nobody may send."""
-        names = dict.fromkeys(name for door in self.doors for name in (*door.told, *door.removed, "X-Real-Ip"))
-        return list(dict.fromkeys(spelled for name in names for spelled in spellings(name)))
+        names = dict.fromkeys(name for door in self.doors for name in (*door.told, *door.removed))
+        return [spelled for name in names for spelled in spellings(name)]
 
     @property
     def families(self) -> Sequence[str]:

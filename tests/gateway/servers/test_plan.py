@@ -168,6 +168,7 @@ def test_traefik_as_its_documentation_has_it() -> None:
     assert "X-Forwarded-User" in ask["authResponseHeaders"] and "trustForwardHeader" not in ask
     assert {"Cookie", "Sec-Fetch-Mode"} <= set(ask["authRequestHeaders"])
     assert not {name.lower().encode() for name in ask["authRequestHeaders"]} & set(TOLD)
+    assert "PathRegexp(`^/ad[.]min(/|$)`)" in http["routers"]["isthmus-app-2"]["rule"]
     cleaned = http["middlewares"]["isthmus-clean"]["headers"]["customRequestHeaders"]
     assert {"X-Forwarded-User", "X_Forwarded_User", "X.Forwarded-User", "X_Who"} <= cleaned.keys()
     assert not any(cleaned.values())
