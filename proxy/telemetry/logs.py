@@ -169,17 +169,32 @@ def _quoted(text: str) -> str:
     return json.dumps(_clean(text))
 
 
-def access(*, method: str, route: str, status: int, ms: float, size: int, client: str) -> None:
-    """The line of one request. Written by hand: it is most of the log, and all of its fields are of known shape."""
+def access(
+    *,
+    method: str,
+    route: str,
+    status: int,
+    ms: float,
+    size: int,
+    client: str,
+    decision: str = "",
+    request_id: str = "",
+) -> None:
+    """The line of one request. Written by hand: it is most of the log, and all of its fields are of known shape.
+    ``decision`` is the gateway's reason; without ``request_id`` it is the running request's."""
     if _Output.writer is None or not _Output.access:
         return
+    known = {"request_id": request_id} if request_id else {}
     if not _Output.json:
-        event("request", method=method, route=route, status=status, ms=round(ms, 2), bytes=size, client=client)
+        more = {**known, **({"decision": decision} if decision else {})}
+        event("request", method=method, route=route, status=status, ms=round(ms, 2), bytes=size, client=client, **more)
         return
+    why = f', "decision": {_quoted(decision)}' if decision else ""
     _Output.writer.info(
-        f'{{"time": {time.time():.3f}, "level": "info", "event": "request", "request_id": "{_request_id.get()}", '
+        f'{{"time": {time.time():.3f}, "level": "info", "event": "request", '
+        f'"request_id": "{request_id or _request_id.get()}", '
         f'"method": {_quoted(method)}, "route": {_quoted(route)}, "status": {status}, "ms": {ms:.2f}, '
-        f'"bytes": {size}, "client": {_quoted(client)}}}'
+        f'"bytes": {size}, "client": {_quoted(client)}{why}}}'
     )
 
 

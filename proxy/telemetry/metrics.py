@@ -22,6 +22,12 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 REGISTRY: Final = CollectorRegistry()
 REQUESTS = Counter("isthmus_requests", "Requests answered", ("route", "method", "status"), registry=REGISTRY)
+GATEWAY = Counter(
+    "isthmus_gateway_requests", "Requests at apps' hosts", ("route", "method", "status", "decision"), registry=REGISTRY
+)
+GATEWAY_SECONDS = Histogram(
+    "isthmus_gateway_request_seconds", "Time to answer at apps' hosts", ("route",), buckets=BUCKETS, registry=REGISTRY
+)
 SECONDS = Histogram("isthmus_request_seconds", "Time to answer", ("route",), buckets=BUCKETS, registry=REGISTRY)
 IN_FLIGHT = Gauge("isthmus_in_flight", "Requests running", registry=REGISTRY, multiprocess_mode="livesum")
 TURNED_AWAY = Counter("isthmus_turned_away", "Requests the site never saw", ("reason",), registry=REGISTRY)
@@ -55,6 +61,22 @@ def request(route: str, method: str, status: int, seconds: float) -> None:
     """A request was answered. ``route`` is a pattern, never a path."""
     _request_counter(route, method, status).inc()
     _request_seconds(route).observe(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _gateway_counter(route: str, method: str, status: int, decision: str) -> Counter:
+    return GATEWAY.labels(route or UNMATCHED, method if method in METHODS else "other", str(status), decision)
+
+
+@lru_cache(maxsize=4096)
+def _gateway_seconds(route: str) -> Histogram:
+    return GATEWAY_SECONDS.labels(route or UNMATCHED)
+
+
+def gateway(route: str, method: str, status: int, decision: str, seconds: float) -> None:
+    """A request at an app's host was answered. ``route`` is its label, ``decision`` a word of ours."""
+    _gateway_counter(route, method, status, decision).inc()
+    _gateway_seconds(route).observe(seconds)
 
 
 def turned_away(reason: str) -> None:
