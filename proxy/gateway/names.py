@@ -33,8 +33,9 @@ FAMILIES = (
     + (b"ssl-client-",)
 )
 """How the names begin by which gateways of any make tell apps who somebody is, and where a request came from."""
-INTERNAL = frozenset((b"x-sendfile", b"x-lighttpd-send-file", b"x-reproxy-url", b"alt-svc"))
-"""What an app says to the server in front of it, and what would lead browsers past the gateway (RFC 7838)."""
+INTERNAL = frozenset((b"x-sendfile", b"x-lighttpd-send-file", b"x-reproxy-url", b"alt-svc", b"x-request-id"))
+"""What an app says to the server in front of it, what would lead browsers past the gateway (RFC 7838), and what every
+answer has from us."""
 INTERNAL_FAMILIES = (b"x-accel-", b"x-isthmus-", b"x-auth-", b"remote-", b"x-remote-", b"cf-access-", b"x-forwarded-")
 _CLEAN = re.compile(rb"[A-Za-z0-9-]+")
 _FOLD = bytes(code if chr(code).isalnum() and code < 128 else ord("-") for code in range(256))
