@@ -1,7 +1,8 @@
 """Who asks: a person who can be sent to a login, or a program that cannot.
 
 The rule is mod_auth_openidc's (OIDCUnAuthAction), and that of the Fetch standard: a navigation is a page's, everything
-else a program's. A redirect to another site would reach a script as an error that says nothing.
+else a program's. Frames count as pages, a stream of events and a WebSocket do not. A redirect to another site would
+reach a script as an error that says nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from proxy.gateway.request import Asked
 
 PAGES = (b"text/html", b"application/xhtml+xml", b"*/*")
+EVENTS = b"text/event-stream"
 DOCUMENTS = frozenset((b"document", b"iframe", b"frame"))
 SAFE = frozenset((b"GET", b"HEAD"))
 
@@ -23,7 +25,7 @@ def is_program(asked: Asked) -> bool:
     if seen.get(b"sec-fetch-dest", b"document") not in DOCUMENTS:
         return True
     accept = seen.get(b"accept", b"*/*").lower()
-    return not any(kind in accept for kind in PAGES)
+    return EVENTS in accept or not any(kind in accept for kind in PAGES)
 
 
 def is_document(asked: Asked) -> bool:

@@ -13,10 +13,8 @@ from typing import Any
 
 from proxy.gateway.paths import within
 from proxy.models import Connection, Session
+from proxy.models.connection_options import TENANT_ID
 from proxy.models.route import METHODS, Route
-
-TEMPLATE = "{"
-"""In an issuer: it stands for many tenants, anybody's among them."""
 
 
 class Step(Enum):
@@ -52,9 +50,11 @@ def decide(
     connections: Mapping[str, Connection],
     groups_claim: str,
     verdict: bool | None = None,
+    *,
+    stepped_up: bool = False,
 ) -> Decision:
     """May ``method`` on ``path`` pass, for whom ``session`` names? ``verdict`` is what plugins said, None before they
-    were asked."""
+    were asked; ``stepped_up``: the login was made for the route's ``acr`` already, another one would bring no more."""
     if not has_method(route, method):
         return Decision(Step.METHOD, "method")
     if is_public(route, path):
@@ -63,7 +63,7 @@ def decide(
         return NO_SESSION
     broken = broken_rule(route, session, connections.get(session.connection), groups_claim)
     if broken == "acr":
-        return Decision(Step.STEP_UP, broken)
+        return Decision(Step.FORBID if stepped_up else Step.STEP_UP, broken)
     if broken:
         return Decision(Step.FORBID, broken)
     if route.allow.plugin and verdict is None:
@@ -109,7 +109,7 @@ def email_domain(profile: Mapping[str, Any], connection: Connection) -> str:
     verified does not, and of a family of tenants, where everybody may have one, only one that is said to be verified
     does."""
     email, verified = profile.get("email"), profile.get("email_verified")
-    sure = verified is True or (verified is None and TEMPLATE not in connection.options.issuer)
+    sure = verified is True or (verified is None and TENANT_ID not in connection.options.issuer)
     if not sure or not isinstance(email, str) or email.count("@") != 1:
         return ""
     return email.rpartition("@")[2].lower()

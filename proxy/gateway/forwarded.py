@@ -15,7 +15,7 @@ from proxy.http.client_address import Proxies
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who asks: an ``address`` (empty for a Unix socket) and the ``scheme`` by which the browser came; ``chain`` is
-    what the trusted proxies said of the way, the client first."""
+    the way, as far as trusted proxies say so: the client first, the other end of the connection last."""
 
     address: str
     scheme: str
@@ -32,25 +32,29 @@ class Senders:
         self._direct = lru_cache(maxsize=4096)(self._seen)
 
     def client(self, asked: Asked) -> Client:
-        """Who sends ``asked``. Raises ``Malformed``: 400 for a trusted proxy that does not say how the browser came,
-        308 for a browser that came by plain http."""
+        """Who sends ``asked``. Raises ``Malformed``: 400 for a trusted proxy that does not say how the browser came;
+        for a browser that came by plain http 308 (to https), or 400 if its request is not one to send again."""
         if not self._proxies.trusts(asked.peer):
+            if self._scheme == "https" and not asked.secure:
+                raise _plain(asked)
             return self._direct(asked.peer, asked.secure)
         said = asked.seen.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower().decode("latin-1")
         if said not in ("http", "https") and (said or self._scheme == "https" and not asked.secure):
             raise Malformed("no_proto")
         scheme = said or ("https" if asked.secure else "http")
         if self._scheme == "https" and scheme != "https":
-            raise Malformed("plain_http", 308)
-        chain = asked.seen.get(b"x-forwarded-for", b"").decode("latin-1")
-        address = self._proxies.client(asked.peer, (chain,) if chain else ())
-        return Client(address, scheme, (address, asked.peer) if address != asked.peer else (address,))
+            raise _plain(asked)
+        way = self._proxies.way(asked.peer, (asked.seen.get(b"x-forwarded-for", b"").decode("latin-1"),))
+        return Client(way[0], scheme, way)
 
     def _seen(self, peer: str, secure: bool) -> Client:
-        if self._scheme == "https" and not secure:
-            raise Malformed("plain_http", 308)
         address = self._proxies.client(peer)
         return Client(address, "https" if secure else "http", (address,) if address else ())
+
+
+def _plain(asked: Asked) -> Malformed:
+    """By plain http whatever a person sends has been read by others already: only what says nothing is sent on."""
+    return Malformed("plain_http", 308 if asked.method in (b"GET", b"HEAD") else 400)
 
 
 @lru_cache(maxsize=4096)

@@ -1,23 +1,21 @@
-"""Which route a request takes: by host, then by the longest path prefix. A host that no route names is not ours.
-
-The public origin of a route's host is where browsers find it: the issuer's scheme; the port that the host names, else
-the one we listen on where browsers reach us directly (http, or TLS of our own), else none.
-"""
+"""Which route a request takes: by host, then by the longest path prefix. A host that no route names is not ours."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Final
 
-from proxy.gateway.paths import canonical, within
+from proxy.gateway.paths import canonical
 from proxy.gateway.request import Malformed
 from proxy.models.route import OWN_PATH, Route
 from proxy.settings import Settings
+from proxy.settings.places import origin_of, scheme, spellings
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?")
-PORTS = {"https": 443, "http": 80}
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_OWN: Final = re.compile(rf"(?:/|%2F|%5C|;)+{re.escape(OWN_PATH[1:])}(?![A-Za-z0-9._~-])", re.IGNORECASE)
+"""Our own path as an app might read it: whatever case it is written in, and whatever is doubled or follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +29,38 @@ class Match:
     wire: bytes
 
 
+class Prefixes:
+    """The routes of one host. Finding one takes two look-ups for each segment, as deep as the deepest prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._of = {route.path_prefix: route for route in routes}
+        self._depth = max(prefix.rstrip("/").count("/") for prefix in self._of)
+        self.routes = tuple(sorted(self._of.values(), key=lambda route: -len(route.path_prefix)))
+
+    def find(self, path: str) -> Route | None:
+        """The route with the longest prefix that ``path`` is, or lies below."""
+        found, end = self._of.get("/"), 0
+        for _ in range(self._depth):
+            end = path.find("/", end + 1)
+            if end < 0:
+                return self._of.get(path, found)
+            found = self._of.get(path[:end], found)
+            found = self._of.get(path[: end + 1], found)
+        return found
+
+
 class Routes:
     """Every route, by host."""
 
     def __init__(self, settings: Settings) -> None:
-        gateway, server, issuer = settings.gateway, settings.server, settings.tenant.issuer
-        self.scheme = urlsplit(issuer).scheme
-        seen_by_browsers = self.scheme == "http" or server.tls_cert is not None
-        port = server.port if gateway.port is None else gateway.port
-        self._port = port if seen_by_browsers else PORTS[self.scheme]
-        self._of: dict[str, tuple[Route, ...]] = {}
-        for route in gateway.routes:
-            self._of[route.host] = (*self._of.get(route.host, ()), route)
-        for host, routes in self._of.items():
-            self._of[host] = tuple(sorted(routes, key=lambda route: -len(route.path_prefix)))
-        self._spelled = {spelled: host for host in self._of for spelled in self._spellings(host)}
+        self.scheme = scheme(settings)
+        self._settings = settings
+        by_host: dict[str, list[Route]] = {}
+        for route in settings.gateway.routes:
+            by_host.setdefault(route.host, []).append(route)
+        self._of = {host: Prefixes(routes) for host, routes in by_host.items()}
+        spelled = {name: host for host in self._of for name in spellings(settings, host)}
+        self._spelled = {name.encode("ascii"): host for name, host in {**spelled, **{h: h for h in self._of}}.items()}
 
     @property
     def hosts(self) -> Iterable[str]:
@@ -54,7 +69,7 @@ class Routes:
 
     def of(self, host: str) -> tuple[Route, ...]:
         """The routes of a host, the longest prefix first."""
-        return self._of.get(host, ())
+        return self._of[host].routes if host in self._of else ()
 
     def host_of(self, sent: bytes) -> str | None:
         """The host that a Host header means, as the routes name it; None: it is no host of ours. Raises ``Malformed``
@@ -62,10 +77,10 @@ class Routes:
         host = self._spelled.get(sent)
         if host is not None:
             return host
-        match = _HOST.fullmatch(sent.strip(b" \t"))
+        match = _HOST.fullmatch(sent)
         if match is None or (match[1] is not None and int(match[1]) > 65_535):
             raise Malformed("host")
-        return self._spelled.get(sent.strip(b" \t").lower())
+        return self._spelled.get(sent.lower())
 
     def match(self, host: bytes, target: bytes) -> Match | None:
         """Where a request goes; None: its host is none of ours, or no route of the host takes its path. Raises
@@ -76,33 +91,18 @@ class Routes:
         asked = canonical(target)
         if is_own(asked.path):
             return Match(named, None, asked.path, asked.wire)
-        for route in self._of[named]:
-            if within(asked.path, route.path_prefix):
-                if asked.ambiguous and not route.ambiguous_paths:
-                    raise Malformed("ambiguous_target")
-                return Match(named, route, asked.path, asked.wire)
-        return None
+        route = self._of[named].find(asked.path)
+        if route is None:
+            return None
+        if asked.ambiguous and not route.ambiguous_paths:
+            raise Malformed("ambiguous_target")
+        return Match(named, route, asked.path, asked.wire)
 
     def origin(self, host: str) -> str:
         """Where browsers find a route's host: scheme, host, and the port unless it is the usual one."""
-        if ":" in host.rpartition("]")[2] or self._port == PORTS[self.scheme]:
-            return f"{self.scheme}://{host}".removesuffix(f":{PORTS[self.scheme]}")
-        return f"{self.scheme}://{host}:{self._port}"
-
-    def _spellings(self, host: str) -> Iterable[bytes]:
-        """How a Host header may name it: as it is, with the port where browsers find it, with the scheme's own."""
-        yield host.encode("ascii")
-        if ":" not in host.rpartition("]")[2]:
-            yield f"{host}:{self._port}".encode("ascii")
-            yield f"{host}:{PORTS[self.scheme]}".encode("ascii")
+        return origin_of(self._settings, host)
 
 
 def is_own(path: str) -> bool:
     """Whether a path is the gateway's own. Whatever an app might take for it is, too: no app has it (GW-33)."""
-    return path[: len(OWN_PATH)].lower() == OWN_PATH and path[len(OWN_PATH) : len(OWN_PATH) + 1] in (
-        "",
-        "/",
-        ";",
-        "%",
-        "\\",
-    )
+    return _OWN.match(path) is not None

@@ -48,17 +48,21 @@ class Proxies:
 
     def client(self, peer: str, forwarded_for: Iterable[str] = ()) -> str:
         """The client's address: the peer's own, or the right-most one in ``forwarded_for`` that is not a proxy."""
-        found = _clean(peer)
+        return self.way(peer, forwarded_for)[0]
+
+    def way(self, peer: str, forwarded_for: Iterable[str] = ()) -> tuple[str, ...]:
+        """The addresses a request came by, as far as proxies of ours say so: the client's first, the peer's last."""
+        found = [_clean(peer)]
         if not self.trusts(peer):
-            return found
+            return tuple(found)
         for text in reversed(",".join(forwarded_for).split(",")):
             address = parse(text.strip(" \t"))
             if address is None:
                 break  # what a proxy could not write ends the chain that can be believed
-            found = str(address)
-            if not self.trusts(found):
+            found.append(str(address))
+            if not self.trusts(found[-1]):
                 break
-        return found
+        return tuple(reversed(found))
 
 
 def _clean(peer: str) -> str:

@@ -5,6 +5,7 @@ Rules for single values are in ``models.checks`` and here; what depends on other
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.models import checks
+from proxy.oidc.addresses import Blocked, check_server
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "PROPPATCH", "MKCOL",
            "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH")  # fmt: skip
@@ -23,7 +25,10 @@ OWN_PATH = "/.isthmus"
 """Below this path on the host of every route lies what the gateway itself answers; no app ever sees it."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?")
-_PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-F]{2})*")
+_RULE = re.compile(r"/(?:[A-Za-z0-9\-._~/]|%[89A-F][0-9A-F])*")
+"""Paths in rules: of characters that have one spelling. Most apps take ``@`` and ``%40`` for the same, and a rule for
+one of them would miss the other."""
+_ASKED = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/?]|%[0-9A-F]{2})*")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TAKEN = re.compile(
     "host|cookie|authorization|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|forwarded|x-real-ip"
@@ -123,9 +128,10 @@ class Route(Part):
     @field_validator("host")
     @classmethod
     def _host(cls, host: str) -> str:
-        if not _HOST.fullmatch(host) or (":" in host.rpartition("]")[2] and int(host.rpartition(":")[2]) > 65_535):
+        name, colon, port = host.rpartition(":") if ":" in host.rpartition("]")[2] else (host, "", "")
+        if not _HOST.fullmatch(host) or (colon and (int(port) not in range(1, 65_536) or port.startswith("0"))):
             raise ValueError('must be a host name in lower case, like "app.example.com" (no wildcard, no path)')
-        return host
+        return _as_browsers_write(name) + colon + port
 
     @field_validator("path_prefix")
     @classmethod
@@ -140,7 +146,9 @@ class Route(Part):
     @field_validator("health_path")
     @classmethod
     def _health(cls, path: str) -> str:
-        return _canonical(path) if path else path
+        if path and not _ASKED.fullmatch(path):
+            raise ValueError('must be a path that begins with a slash, like "/healthz"')
+        return path
 
     @field_validator("upstream", mode="before")
     @classmethod
@@ -192,11 +200,25 @@ def identity_headers(headers: str | Mapping[str, str] | None) -> str | Mapping[s
     return headers
 
 
+def _as_browsers_write(name: str) -> str:
+    """A host, if browsers write it in no other way (WHATWG URL 3.5). Raises ValueError."""
+    literal = name.startswith("[") or name.rpartition(".")[2].isdigit()
+    try:
+        if literal and str(ipaddress.ip_address(name.strip("[]"))) != name.strip("[]"):
+            raise ValueError
+    except ValueError:
+        raise ValueError("must be an address as browsers write it, like 127.0.0.1 or [::1]") from None
+    return name
+
+
 def _canonical(path: str) -> str:
     segments = path.split("/")[1:]
-    if not _PATH.fullmatch(path) or "//" in path or {".", ".."} & set(segments):
-        raise ValueError('must be a plain path that begins with a slash, like "/app" (no "//", no "..", no query)')
-    if path == OWN_PATH or path.startswith(f"{OWN_PATH}/"):
+    if not _RULE.fullmatch(path) or "//" in path or {".", ".."} & set(segments):
+        raise ValueError(
+            'must be a plain path that begins with a slash, like "/app": of letters, digits, "-", ".", "_", "~" and '
+            "escapes of what is not ASCII"
+        )
+    if path.lower() == OWN_PATH or path.lower().startswith(f"{OWN_PATH}/"):
         raise ValueError(f"must not lie below {OWN_PATH}/, which the gateway answers itself")
     return path
 
@@ -212,6 +234,10 @@ def _server(url: str) -> str:
         raise ValueError("has a host or port that cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError('must be like "http://127.0.0.1:8080", "https://app.internal" or "unix:/run/app.sock"')
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError("must be a server alone: no path, query, fragment or user name")
+    try:
+        check_server(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    except Blocked as error:
+        raise ValueError(f"names no server of an app: {error}") from None
     return url.rstrip("/")

@@ -25,6 +25,8 @@ NEVER = networks(
     "fd00:ec2::/32", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
 """What no setting opens: link-local and metadata services of clouds, multicast, and addresses that hold others."""
+METADATA = frozenset(("metadata", "metadata.google.internal", "metadata.goog", "instance-data"))
+"""Names of clouds' metadata services."""
 INSIDE = networks("::/96")
 """Inner addresses that ``ipaddress`` calls global."""
 
@@ -72,6 +74,20 @@ def check_url(url: str, issuer: str) -> None:
         raise Blocked("http is allowed only between loopback addresses")
     if origin(url) == origin(issuer):
         raise Blocked("our own address")
+
+
+def check_server(host: str) -> None:
+    """A server of the operator's own, inside or outside, named as everybody names it: no metadata service of a cloud,
+    no address that nobody listens on. ``host`` is as in a URL. Raises ``Blocked``."""
+    _check_host(host)
+    if host.lower() in METADATA:
+        raise Blocked("a metadata service of a cloud is never called")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return
+    if _within(address, NEVER):
+        raise Blocked("this address is never called: link-local, a metadata service, or one that holds another")
 
 
 def _check_host(host: str) -> None:

@@ -13,6 +13,7 @@ from proxy.models.client_rules import inconsistencies
 from proxy.models.connection_options import BACK
 from proxy.models.connection_rules import inconsistencies as of_connection
 from proxy.oidc.urls import is_loopback
+from proxy.settings import gateway_rules
 from proxy.settings.problems import Fault
 from proxy.settings.shape import File
 
@@ -49,6 +50,9 @@ def broken(file: File) -> Iterator[Fault]:
         known = client.client_secret is not None
         for name, remedy in inconsistencies(client, has_secret=known, algorithms=file.keys.algorithms):
             yield Fault(("clients", id, name), remedy)
+    yield from gateway_rules.broken(file)
+    for number, route in enumerate(file.gateway.routes):
+        yield from _anchors(("gateway", "routes", number, "trust"), route.trust)
 
 
 def _own_secrets(file: File) -> Iterator[Fault]:
@@ -132,6 +136,7 @@ def doubtful(file: File) -> Iterator[str]:
         yield f"{key}: everybody may read this key; chmod 600 it"
     for name, connection in file.connections.items():
         yield from (f"connections[{name}].options.{said}" for said in _doubtful(connection))
+    yield from gateway_rules.doubtful(file)
     yield from _identity(file)
 
 

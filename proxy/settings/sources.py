@@ -197,6 +197,9 @@ def _tables_with_paths(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any],
         server.setdefault("data_dir", "var")
     tables = [(server, ("data_dir", "tls_cert", "tls_key", "trust")), (values.get("plugins"), ("folder",))]
     tables += [(c.get("options"), ("trust",)) for c in values["connections"].values() if isinstance(c, dict)]
+    gateway = values.get("gateway")
+    routes = gateway.get("routes") if isinstance(gateway, dict) else None
+    tables += [(route, ("trust",)) for route in routes] if isinstance(routes, list) else []
     for table, names in tables:
         if isinstance(table, dict):
             yield table, [name for name in names if name in table]

@@ -32,7 +32,7 @@ def test_cf_03_every_mistake_is_told_at_once(bench: Bench) -> None:
         {"ISTHMUS_SERVER__PRT": "1"},
         at={
             "server.port": "9000",
-            "gateway": {"port": 1},
+            "gatewy": {"port": 1},
             "connections.0.options.scope": "profile",
             "connections.0.enabled_clients": ["nobody"],
             "clients.0.redirect_uris": None,
@@ -41,7 +41,7 @@ def test_cf_03_every_mistake_is_told_at_once(bench: Bench) -> None:
     )
     wanted = (
         "server.port: must be a whole number",
-        "gateway: is not a key",
+        "gatewy: is not a key",
         'connections[corp].options.scope: must contain "openid"',
         "connections[corp].enabled_clients[0]: names no client",
         "clients[webapp].redirect_uris: is missing",
