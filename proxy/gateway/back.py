@@ -44,8 +44,11 @@ class Back(Pooled):
         self._buffer, self._answer, self._interim = b"", None, 0
 
     def release(self) -> None:
-        """The exchange is over; the connection goes back to the pool, or is closed."""
+        """The exchange is over; the connection goes back to the pool, or is closed. A client that was too slow for its
+        last bytes does not hold it up for the next one."""
         self.front, self.used = None, True
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def close(self) -> None:
         """Close it, whatever goes on in it."""
