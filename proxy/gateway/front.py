@@ -29,6 +29,8 @@ HIGH_WATER: Final = 256 * 1024
 MOST_WAITING: Final = 64 * 1024
 """Bytes of a body, or of what follows a request, that wait here before reading stops."""
 SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+ENDED: Final = {"session_ended": 401, "forbidden": 403}
+"""What is answered to a request whose session ended, or lost its rights, before the app answered; else 503."""
 UNSERVED: Final = frozenset((b"TRACE", b"CONNECT"))
 WITH_BODY: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -504,7 +506,7 @@ class Front(asyncio.Protocol):
             self._reason = reason
             self.cut()
         else:
-            self._failed(401 if reason == "session_ended" else 503, reason)
+            self._failed(ENDED.get(reason, 503), reason)
 
     def _let_go(self) -> None:
         """Nothing more is wanted of the app."""
