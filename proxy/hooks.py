@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from proxy.models import Button, Client, Connection
+    from proxy.models.route import RouteView
 
 PROJECT = "isthmus"
 
@@ -37,3 +38,11 @@ def isthmus_connection_button(
     connection: Connection, client: Client, button: Button
 ) -> Button | Mapping[str, str] | None:
     """When the login page is drawn: the button, or a mapping of the fields to change. None: as it is."""
+
+
+@hookspec
+def isthmus_gateway_access(
+    connection: Connection, route: RouteView, method: str, path: str, profile: Mapping[str, Any]
+) -> bool | None:
+    """At every request through the gateway to a route with ``allow.plugin``, when all its other rules hold: may it
+    pass? One yes is needed, and one no is enough; so is a fault. None: no opinion."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -93,6 +94,15 @@ class RouteLimits(Part):
     frame: int = Field(default=16 * 1024 * 1024, ge=125)
 
 
+@dataclass(frozen=True)
+class RouteView:
+    """A route as plugins see it. ``name`` is what logs call it, too."""
+
+    name: str
+    host: str
+    path_prefix: str
+
+
 class Route(Part):
     """One app, or a part of one. ``host`` may name a port; ``upstream`` are the app's servers."""
 
@@ -124,6 +134,11 @@ class Route(Part):
     def label(self) -> str:
         """What logs, metrics and commands call it: its name, else host and path."""
         return self.name or f"{self.host}{self.path_prefix}"
+
+    @property
+    def view(self) -> RouteView:
+        """What plugins see of it."""
+        return RouteView(self.label, self.host, self.path_prefix)
 
     @field_validator("host")
     @classmethod

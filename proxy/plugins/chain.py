@@ -1,7 +1,7 @@
-"""The hooks as the bridge uses them: each implementation in the operator's order, each seeing what the ones before did.
+"""The hooks as bridge and gateway use them: each implementation in the operator's order, seeing what those before did.
 
 A fault stops the login or skips the plugin, as ``plugins.on_error`` says; one in a button hook always skips: a button
-is decoration. Beside every value stands the plugin that set it.
+is decoration, and one in the access hook always means no. Beside every value stands the plugin that set it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from proxy.models import Button, Client, Connection
+from proxy.models.route import Route
 from proxy.plugins.call import Check, Fault, Implementation
-from proxy.plugins.check import MAX_PROFILE, Change, check_button, check_change, check_scopes
+from proxy.plugins.check import MAX_PROFILE, Change, check_access, check_button, check_change, check_scopes
 from proxy.plugins.values import Refusal, freeze, measure, public_client, public_connection, thaw
 
 SCOPES, PROFILE, BUTTON = "isthmus_request_scopes", "isthmus_map_profile", "isthmus_connection_button"
+ACCESS = "isthmus_gateway_access"
 OURS = "isthmus"
 
 log = logging.getLogger("isthmus.plugins")
@@ -115,6 +117,27 @@ class Plugins:
             button = replace(button, **fields)
         return button, sources
 
+    async def gateway_access(
+        self, connection: Connection, route: Route, method: str, path: str, profile: Mapping[str, Any]
+    ) -> bool:
+        """Whether somebody with this ``profile`` may pass: a plugin says yes, and none says no. A fault is a no,
+        whatever ``plugins.on_error`` says (PL-01). Never raises."""
+        allowed = False
+        known = {
+            "connection": public_connection(connection), "route": route.view, "method": method, "path": path,
+            "profile": freeze(profile),
+        }  # fmt: skip
+        for step in self._steps(ACCESS):
+            try:
+                said = await step.call(known, check_access)
+            except Fault as fault:
+                _tell_fault(step, fault)
+                return False
+            if said is False:
+                return False
+            allowed = allowed or said is True
+        return allowed
+
     def _steps(self, hook: str) -> tuple[Implementation, ...]:
         return self.implementations.get(hook, ())
 
@@ -132,8 +155,7 @@ class Plugins:
         try:
             return await step.call(known, check)
         except Fault as fault:
-            log.warning("plugin %s failed in %s: it %s", step.plugin, step.hook, fault)
-            log.debug("plugin %s failed in %s", step.plugin, step.hook, exc_info=fault.__cause__)
+            _tell_fault(step, fault)
             if self.skip or step.hook == BUTTON:
                 return None
             raise PluginFailed(step.plugin, step.hook, str(fault)) from fault
@@ -148,6 +170,11 @@ def _fit(profile: Mapping[str, Any], value: Any) -> Change | None:
         except Refusal:
             raise Refusal(f"makes the profile larger than {MAX_PROFILE} bytes") from None
     return change
+
+
+def _tell_fault(step: Implementation, fault: Fault) -> None:
+    log.warning("plugin %s failed in %s: it %s", step.plugin, step.hook, fault)
+    log.debug("plugin %s failed in %s", step.plugin, step.hook, exc_info=fault.__cause__)
 
 
 def _tell_refused(step: Implementation, change: Change) -> None:

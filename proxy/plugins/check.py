@@ -70,6 +70,13 @@ def _check_attribute(name: str, value: Any) -> None:
         raise Refusal("sets address to something that is not an object (OIDC Core 5.1.1)")
 
 
+def check_access(value: Any) -> bool | None:
+    """Yes, no, or no opinion; nothing else is taken for one of them (PL-02)."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise Refusal(f"returned {type(value).__name__}, not True, False or None")
+
+
 def check_button(value: Any) -> Mapping[str, str] | None:
     """The fields of the button to change: a Button means both, a mapping those it has."""
     if value is None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.models import Button, Client, Connection
+from proxy.models.route import Allow, Route
 from proxy.plugins import PluginFailed, Plugins
 
 Load = Callable[..., Plugins]
@@ -265,3 +266,84 @@ async def test_the_two_real_plugins_together(plugins: Load, connection: Connecti
     assert (button.display_name, sources["display_name"]) == ("Acme badge", "isthmus-branding")
     with pytest.raises(PluginFailed, match="TypeError"):
         await loaded.map_profile(connection, client, {"sub": "u1", "roles": {"admin": True}})
+
+
+# --- the access hook ---
+
+YES, NO, NONE = (f"@hookimpl\nasync def isthmus_gateway_access(): return {said}" for said in ("True", "False", "None"))
+RAISES = "@hookimpl\nasync def isthmus_gateway_access(): raise SystemExit(1)"
+PLAIN_FAULT = "@hookimpl\ndef isthmus_gateway_access(): return 1 / 0"
+HANGS = """
+    import asyncio
+    @hookimpl
+    async def isthmus_gateway_access():
+        await asyncio.Event().wait()
+"""
+CANCELS = """
+    import asyncio
+    @hookimpl
+    async def isthmus_gateway_access():
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+"""
+ROUTE = Route(host="app.example", upstream=("http://127.0.0.1:1",), name="wiki", allow=Allow(plugin=True))
+
+
+async def asked(loaded: Plugins, connection: Connection, profile: dict[str, Any] | None = None) -> bool:
+    """What the plugins say of a request."""
+    return await loaded.gateway_access(connection, ROUTE, "POST", "/page", profile or {})
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ((), False),
+        ((YES,), True),
+        ((NO,), False),
+        ((NONE,), False),
+        ((NONE, YES), True),
+        ((YES, NONE), True),
+        ((YES, NO), False),
+        ((NO, YES), False),
+        ((YES, YES), True),
+    ],
+)
+async def test_pl_02_one_yes_is_needed_and_one_no_is_enough(
+    plugins: Load, connection: Connection, said: tuple[str, ...], allowed: bool
+) -> None:
+    """PL-02: no early yes wins, and where nobody has an opinion nobody passes."""
+    loaded = plugins({f"p{number}": source for number, source in enumerate(said)})
+    assert await asked(loaded, connection) is allowed
+
+
+@pytest.mark.parametrize("value", ["1", "0", "'yes'", "object()", "[True]", "(True,)", "...", "NotImplemented"])
+async def test_pl_02_nothing_else_is_a_yes(plugins: Load, connection: Connection, value: str) -> None:
+    """PL-02: what is no boolean is a fault, and a fault is a no, even beside a yes."""
+    odd = f"@hookimpl\nasync def isthmus_gateway_access(): return {value}"
+    assert not await asked(plugins({"odd": odd, "yes": YES}), connection)
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+@pytest.mark.parametrize("fault", [RAISES, PLAIN_FAULT, HANGS, CANCELS], ids=["raises", "plain", "hangs", "cancels"])
+async def test_pl_01_a_fault_in_the_access_hook_denies(
+    plugins: Load, connection: Connection, on_error: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PL-01: never "skip the plugin", whatever the others say and in whatever order; the log names it."""
+    for files in ({"broken": fault, "yes": YES}, {"yes": YES, "broken": fault}):
+        assert not await asked(plugins(files, on_error=on_error, time_limit=0.05), connection)
+    assert "plugin broken failed in isthmus_gateway_access" in caplog.text
+
+
+async def test_the_access_hook_sees_the_request_and_no_secret(plugins: Load, connection: Connection) -> None:
+    """Every argument, read-only."""
+    source = """
+        @hookimpl
+        async def isthmus_gateway_access(connection, route, method, path, profile):
+            seen = (connection.name, connection.options.client_secret, route.name, route.host, route.path_prefix)
+            try:
+                profile["groups"] = ()
+            except TypeError:
+                seen += (method, path, profile["groups"])
+                return seen == ("corp", None, "wiki", "app.example", "/", "POST", "/page", ("a",))
+    """
+    assert await asked(plugins({"sees": source}), connection, {"groups": ["a"]})

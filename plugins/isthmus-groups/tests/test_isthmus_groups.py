@@ -55,9 +55,34 @@ async def test_a_claim_that_is_no_list_of_names_is_a_fault(value: Any) -> None:
         ({"clam": "x"}, "unknown key clam"),
         ({"claim": 1}, "claim must be text"),
         ({"attribute": ""}, "attribute must be"),
+        ({"write": "editors"}, "write must be a list"),
+        ({"write": [1]}, "write must be a list"),
     ],
 )
 def test_settings_it_does_not_understand_are_refused(settings: dict[str, Any], told: str) -> None:
     """A misspelt key or a wrong type is named, at the start."""
     with pytest.raises(ValueError, match=told):
         Groups(settings)
+
+
+@pytest.mark.parametrize(
+    ("method", "groups", "said"),
+    [
+        ("GET", [], True),
+        ("HEAD", ["staff"], True),
+        ("POST", ["staff"], False),
+        ("POST", ["staff", "editors"], True),
+        ("DELETE", [], False),
+        ("get", ["staff"], False),
+    ],
+)
+async def test_some_groups_may_write(method: str, groups: list[str], said: bool) -> None:
+    """Everybody may read; everything else needs one of the groups."""
+    plugin = Groups({"write": ["editors"], "attribute": "teams"})
+    assert await plugin.isthmus_gateway_access(method, {"teams": groups, "groups": ["editors"]}) is said
+    assert await plugin.isthmus_gateway_access(method, {"teams": "editors"}) is (method in ("GET", "HEAD"))
+
+
+async def test_without_writers_there_is_no_opinion() -> None:
+    """The gateway goes by what other plugins say."""
+    assert await Groups({}).isthmus_gateway_access("POST", {"groups": ["editors"]}) is None
