@@ -19,7 +19,9 @@ from tests.kit.waiting import eventually
 PAGE = """<?php
 header("Content-Type: application/json");
 $said = array_filter($_SERVER, fn($value) => is_string($value));
-echo json_encode($said + ["COOKIES" => implode(" ", array_keys($_COOKIE))], JSON_INVALID_UTF8_SUBSTITUTE);
+$body = json_encode($said + ["COOKIES" => implode(" ", array_keys($_COOKIE))], JSON_INVALID_UTF8_SUBSTITUTE);
+header("Content-Length: " . strlen($body));
+echo $body;
 """
 
 
