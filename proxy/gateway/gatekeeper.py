@@ -328,12 +328,22 @@ class Gatekeeper:
         target = quote(asked.target.decode("latin-1"), safe="/%?&=:@!$'()*+,;~-._")
         return Reply(308, (("Location", f"{self.routes.origin(host)}{target}"),), reason="plain_http")
 
+    def _untold(self, asked: Asked, error: CannotSay) -> Reply:
+        """The app cannot be told who this is, so nobody gets there (GW-31)."""
+        headers = (("Retry-After", str(error.retry_after)),) if error.status == 503 else ()
+        if is_program(asked):
+            return replace(told(error.status, error.detail, headers=headers), reason=error.reason)
+        host = self.routes.host_of(asked.host)
+        again = f"{self.routes.origin(host)}{LOGOUT}" if host and error.reason == "log_in_again" else ""
+        reply = self.shown.problem(error.status, asked.id, detail=error.detail, again=again)
+        return replace(reply, headers=(*reply.headers, *headers), reason=error.reason)
+
     def _failed(self, asked: Asked, error: Exception) -> Reply:
         """What cannot be decided is no yes."""
         if isinstance(error, Unavailable):
             logs.seldom("store_unavailable", what=error.what)
             return self.trouble(asked, 503, error.reason)
         if isinstance(error, CannotSay):
-            return self.trouble(asked, error.status, error.reason)
+            return self._untold(asked, error)
         logs.event("failed", reason=type(error).__name__, exc_info=error)
         return self.trouble(asked, 503, "failed")

@@ -23,6 +23,15 @@ UNCHANGED = PRINTABLE.replace("%", "")
 UNCHANGED_ITEM = UNCHANGED.replace(",", "")
 
 
+DETAILS = {
+    "unprintable": "Your login service says something of you that this app cannot be told. Its operator can change that.",
+    "too_long": "Your login service says more of you than this app can be told. Its operator can change that.",
+    "log_in_again": "This app needs your login service, which does not know you any more. Log out, then log in again.",
+    "token_unprintable": "Your login service gave something for this app that it cannot be told.",
+}
+"""What the person is told of a reason that does not pass by itself."""
+
+
 class CannotSay(Exception):
     """What the app of a route must be told about this person cannot be told, so they do not get there. ``reason`` is a
     word of a fixed set, ``attribute`` what it is about; ``status`` is 403, or 503 when it may be told later."""
@@ -30,6 +39,11 @@ class CannotSay(Exception):
     def __init__(self, reason: str, attribute: str = "", *, status: int = 403, retry_after: int = 1) -> None:
         super().__init__(f"{reason}: {attribute}" if attribute else reason)
         self.reason, self.attribute, self.status, self.retry_after = reason, attribute, status, retry_after
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the person, empty where trying again is all there is to do."""
+        return DETAILS.get(self.reason, "")
 
 
 def spelled(value: Any, attribute: str = "") -> str:
