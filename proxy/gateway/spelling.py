@@ -24,7 +24,7 @@ UNCHANGED_ITEM = UNCHANGED.replace(",", "")
 
 
 DETAILS = {
-    "unprintable": "Your login service says something of you that this app cannot be told. Its operator can change that.",
+    "unprintable": "Your login service says something of you that no app can be told. Its operator can change that.",
     "too_long": "Your login service says more of you than this app can be told. Its operator can change that.",
     "log_in_again": "This app needs your login service, which does not know you any more. Log out, then log in again.",
     "token_unprintable": "Your login service gave something for this app that it cannot be told.",

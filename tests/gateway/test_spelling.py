@@ -73,3 +73,10 @@ def test_gw_31_every_byte_has_one_fate(code: int) -> None:
     else:
         assert text == (f"a{letter}b" if 0x20 <= code < 0x7F and letter != "%" else text)
         assert unquote(text) == f"a{letter}b" and text.isascii()
+
+
+@pytest.mark.parametrize("reason", ["unprintable", "too_long", "log_in_again", "token_unprintable"])
+def test_gw_31_a_person_is_told_what_does_not_pass_by_itself(reason: str) -> None:
+    """GW-31: a clear page, without the value; what passes by itself needs no words."""
+    assert CannotSay(reason, "name").detail.endswith(".") and "name" not in CannotSay(reason, "name").detail
+    assert CannotSay("no_signing_key", status=503).detail == ""
