@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from proxy.gateway.assertion import HEADER, Assertions, Elsewhere, audience_of, claims_endpoint
@@ -40,7 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 OF_ASSERTION = ("email", "email_verified", "name", "preferred_username")
 """What every assertion says, if the profile has it, beside the groups and what the headers say."""
 CLAIMS_URL, CLAIMS_TOKEN, ACCESS_TOKEN = "X-Isthmus-Claims-Url", "X-Isthmus-Claims-Token", "X-Forwarded-Access-Token"
-MOST = 4096
+MOST = 8192
 """How many sessions and routes are remembered."""
 Pairs = list[tuple[str, str]]
 
@@ -123,10 +124,15 @@ class Identities:
             raise _logged(failed, route) from error
         told = _Told(session, route, pairs, as_lines(pairs), until)
         self._told.pop(key, None)
-        if len(self._told) >= MOST:
-            del self._told[next(iter(self._told))]
+        self._make_room(now)
         self._told[key] = told
         return told
+
+    def _make_room(self, now: float) -> None:
+        """The oldest go: those that are over, some at a time, and one more if there are too many."""
+        for key in list(islice(self._told, 4)):
+            if now >= self._told[key].until or len(self._told) >= MOST:
+                del self._told[key]
 
     def _make(self, route: Route, session: Session, now: float) -> tuple[Pairs, float]:
         """What is told, and until when it can be told again. Raises ``CannotSay``, ``Unavailable``."""

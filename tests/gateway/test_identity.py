@@ -216,11 +216,14 @@ async def test_routes_are_told_apart() -> None:
 
 
 async def test_many_sessions_do_not_fill_the_memory() -> None:
-    """What is held is bounded; the oldest goes."""
+    """What is held is bounded, the oldest goes; what is over is not kept for long."""
     parts = await told(a_route(assertion=False))
     for number in range(MOST + 10):
         parts.identities.lines(parts.route, a_session(sid=f"{number:022}"), parts.now)
     assert len(parts.identities._told) == MOST
+    for number in range(MOST // 3):
+        parts.identities.lines(parts.route, a_session(sid=f"later-{number:016}"), parts.now + 60)
+    assert len(parts.identities._told) == MOST // 3
 
 
 async def test_cloudflares_apps_find_the_assertion_where_they_look_for_it() -> None:
