@@ -28,6 +28,7 @@ from proxy.bridge.recheck import Recheck
 from proxy.bridge.session_frame import PATH as WATCH
 from proxy.bridge.session_frame import SessionFrame
 from proxy.bridge.upstream_tokens import UpstreamTokens
+from proxy.doorway import Doorway
 from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.authorize_endpoint import Authorize
 from proxy.downstream.backchannel_logout import BackChannelLogout
@@ -81,6 +82,7 @@ from proxy.web.callers import Callers
 from proxy.web.callers_operator import API
 from proxy.web.gate import TELL
 from proxy.web.pages import Pages
+from proxy.web.porch import PORCH
 from proxy.web.routes import add_assets, add_routes, base_path
 from proxy.web.session import SessionStorage
 from proxy.web.throttle import Throttle
@@ -260,6 +262,10 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
     add_routes(site, features(parts), callers, base_path(parts.issuer))
     site.router.add_route("*", f"{base_path(parts.issuer)}{API}{{rest:.*}}", callers_operator.unknown)
     add_assets(site, pages, base_path(parts.issuer))
+    if settings.gateway.routes:
+        doorway = Doorway(parts, pages)
+        site[PORCH] = doorway.proxy
+        site.cleanup_ctx.append(lambda _: guarding(doorway))
     site.cleanup_ctx.append(lambda _: opened(wire))
     site.cleanup_ctx.append(lambda _: watching(parts))
     site.cleanup_ctx.append(lambda _: following(parts.roster))
@@ -272,6 +278,12 @@ async def build(settings: Settings, store: Store, secrets: Sequence[bytes]) -> w
 async def opened(wire: Wire) -> AsyncIterator[None]:
     """The way out, open as long as the site is."""
     async with wire:
+        yield
+
+
+async def guarding(doorway: Doorway) -> AsyncIterator[None]:
+    """The gateway, as long as the site is up."""
+    async with doorway.open():
         yield
 
 

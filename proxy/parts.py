@@ -17,6 +17,7 @@ from proxy.downstream.dpop import Proofs
 from proxy.downstream.grant import Lifetimes
 from proxy.downstream.keys import KeyRing
 from proxy.downstream.subjects import Subjects
+from proxy.gateway.client import own_client
 from proxy.roster import Roster
 from proxy.settings import Settings
 from proxy.store import Store
@@ -42,7 +43,7 @@ class Parts:
         self.keys = KeyRing(
             store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
         )
-        self.clients = Clients(settings.clients, store)
+        self.clients = Clients({**settings.clients, **own_client(settings)}, store)
         self.subjects = Subjects(store)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
         self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)

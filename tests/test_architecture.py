@@ -25,7 +25,7 @@ LAYERS = {
     "upstream": 2, "downstream": 2,
     "bridge": 3,
     "web": 4, "lab": 4, "management": 4, "gateway": 4,
-    "parts": 5,
+    "parts": 5, "doorway": 5,
     "app": 6,
     "cli": 7,
     "__main__": 8,

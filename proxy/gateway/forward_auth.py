@@ -66,7 +66,7 @@ class ForwardAuth:
     """What the gatekeeper asks before it looks at a request itself."""
 
     def __init__(self, issuer: str, hosts: Iterable[str], proxies: Proxies, names: Names) -> None:
-        self._path = f"{urlsplit(issuer).path}{ASK}".encode()
+        self.path = f"{urlsplit(issuer).path}{ASK}".encode()
         self._hosts = frozenset(host.encode() for host in hosts)
         self._proxies = proxies
         self._names = names
@@ -74,7 +74,7 @@ class ForwardAuth:
     def meant(self, asked: Asked) -> bool:
         """Whether the request is for this. On the hosts of apps the issuer's path is the app's own."""
         path = asked.target.partition(b"?")[0]
-        if path == self._path:
+        if path == self.path:
             return asked.host.lower() not in self._hosts
         return path in (START, OWN_ASK) or path.startswith(OWN_ASK + b"/")
 

@@ -174,13 +174,17 @@ class Front(asyncio.Protocol):
         self.active = asked.started
         if rest:
             self._take_in(rest)
-            if self._state is not State.BUSY:
+            if not self._is_at(asked):
                 return
         verdict = self.proxy.keeper.at_once(asked)
         if verdict is None:
             self._task = self.loop.create_task(self._ask(asked))
         else:
             self._act(verdict)
+
+    def _is_at(self, asked: Asked) -> bool:
+        """Whether that request is still the one under way."""
+        return self._asked is asked and self._state is State.BUSY
 
     async def _ask(self, asked: Asked) -> None:
         try:
@@ -215,6 +219,7 @@ class Front(asyncio.Protocol):
         if self._arrived:
             self._wait(data)
             return
+        asked = self._asked
         try:
             pieces, rest = self._pieces(data)
         except Malformed as error:
@@ -223,12 +228,11 @@ class Front(asyncio.Protocol):
         for piece in pieces:
             self._taken += len(piece)
             self._piece(piece)
-            if self._asked is None or self._state is not State.BUSY:
+            if asked is None or not self._is_at(asked):
                 return
         if rest:
             self._wait(rest)
-        if self._arrived:
-            self._body_ends()
+        self._body_may_end()
 
     def _pieces(self, data: bytes) -> tuple[list[bytes], bytes]:
         """What of ``data`` is body, and the rest. Raises ``Malformed``."""
@@ -264,7 +268,9 @@ class Front(asyncio.Protocol):
         elif self._waiting > MOST_WAITING:
             self.hold(True)
 
-    def _body_ends(self) -> None:
+    def _body_may_end(self) -> None:
+        if not self._arrived:
+            return
         if self._reader is not None and not self._reader[1].done():
             self._reader[1].set_result(b"".join(self._body))
         elif self._back is not None and self._chunks is not None and not self._body:
@@ -317,8 +323,8 @@ class Front(asyncio.Protocol):
                 return
         if forward.sid:
             self.proxy.streams.add(forward.sid, self.end, active=self._when_active, route=forward.route)
-            if self._forward is None:
-                return
+            if not self._is_at(asked):
+                return  # the session ended meanwhile
         back = self.proxy.upstreams.of(forward.route).idle()
         if back is not None:
             self._go(back)

@@ -23,7 +23,8 @@ from proxy.gateway.streams import Streams
 from proxy.gateway.tunnel import Tunnel
 from proxy.gateway.upstreams import Upstreams
 from proxy.gateway.verdict import Gatekeeper
-from proxy.http.crowd import Crowd
+from proxy.http.client_address import Proxies
+from proxy.http.crowd import Crowd, Limits
 from proxy.telemetry import logs, metrics
 
 LOOK: Final = 0.05
@@ -62,9 +63,9 @@ class ReverseProxy:
         """Everybody who is connected."""
         return cast("Crowd[Front]", self._crowd)
 
-    def serve(self, crowd: Crowd[Front], site: SiteProtocol | None) -> None:
-        """``crowd`` counts the connections; ``site`` makes the protocol of one that is the site's."""
-        self._crowd, self._site = crowd, site
+    def serve(self, limits: Limits, proxies: Proxies, site: SiteProtocol | None) -> None:
+        """Begin. ``site`` makes the protocol of a connection that is the site's, where a port is shared."""
+        self._crowd, self._site = Crowd(limits, proxies), site
 
     def protocol(self, *, shared: bool, secure: bool) -> Callable[[], Front]:
         """What makes the protocol of a new connection: on a port ``shared`` with the site, with TLS of our own."""

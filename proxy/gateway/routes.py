@@ -82,6 +82,13 @@ class Routes:
             raise Malformed("host")
         return self._spelled.get(sent.lower())
 
+    def names(self, sent: bytes) -> bool:
+        """Whether a Host header, whoever sniffed it, names a host of ours."""
+        try:
+            return self.host_of(sent) is not None
+        except Malformed:
+            return False
+
     def match(self, host: bytes, target: bytes) -> Match | None:
         """Where a request goes; None: its host is none of ours, or no route of the host takes its path. Raises
         ``Malformed``."""

@@ -186,7 +186,7 @@ def access(
         return
     known = {"request_id": request_id} if request_id else {}
     if not _Output.json:
-        more = {**known, **({"decision": decision} if decision else {})}
+        more: dict[str, Any] = {**known, **({"decision": decision} if decision else {})}
         event("request", method=method, route=route, status=status, ms=round(ms, 2), bytes=size, client=client, **more)
         return
     why = f', "decision": {_quoted(decision)}' if decision else ""

@@ -26,6 +26,7 @@ from aiohttp.web_protocol import RequestHandler
 from proxy.http.client_address import Proxies
 from proxy.http.crowd import Crowd, Limits
 from proxy.telemetry import logs, metrics
+from proxy.web.porch import Porch
 from proxy.web.refusals import refusal
 
 
@@ -81,6 +82,9 @@ class Connection(RequestHandler):
         """Note what the bytes belong to. What follows a broken request is thrown away."""
         if self._broken:
             return
+        if self._guard.porch is not None and self._is_idle and self._guard.porch.wants(data):
+            self._go_over(self._guard.porch, data)
+            return
         before = self._request_count
         if self._body is not None:
             self._body_bytes += len(data)
@@ -90,6 +94,17 @@ class Connection(RequestHandler):
             self._await_body()
         elif self._head_since is None and self._waiter is not None and self._body is None:
             self._head_since = self._loop.time()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the next byte begins a request."""
+        return self._waiter is not None and not self._messages and self._head_since is None and self._body is None
+
+    def _go_over(self, porch: Porch, data: bytes) -> None:
+        """The connection is the porch's from now on. aiohttp must not close what it has no more."""
+        transport, self._wire, self.transport = self._wire, None, None
+        self.connection_lost(None)
+        porch.take_over(cast("asyncio.Transport", transport), data)
 
     def _feed(self, data: bytes) -> None:
         """aiohttp takes nothing more in while it closes; what is still to come of a running request must arrive."""
@@ -187,9 +202,19 @@ def _status(error: BaseException, target_limit: int) -> int:
 class Guard(web.Server):
     """The listening side: makes connections, in a crowd that counts them and looks over them."""
 
-    def __init__(self, handler: Any, *, limits: Limits, proxies: Proxies, issuer: str, **options: Any) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        *,
+        limits: Limits,
+        proxies: Proxies,
+        issuer: str,
+        porch: Porch | None = None,
+        **options: Any,
+    ) -> None:
+        """``porch``: who else answers on this port."""
         super().__init__(handler, **options)
-        self.limits, self.issuer = limits, issuer
+        self.limits, self.issuer, self.porch = limits, issuer, porch
         self.crowd: Crowd[Connection] = Crowd(limits, proxies)
 
     def __call__(self) -> Connection:

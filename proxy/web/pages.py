@@ -34,20 +34,22 @@ def policy(
     script: str = "",
     framed_by: Sequence[str] = (),
     frame_sources: Sequence[str] = (),
+    home: str = "'self'",
 ) -> str:
     """The content security policy of a page: our own style, our own pictures and those named, and no script but the
-    one named. ``framed_by`` are the origins that may show it in a frame, ``frame_sources`` what its own frames show.
+    one named. ``framed_by`` are the origins that may show it in a frame, ``frame_sources`` what its own frames show;
+    ``home`` is where style and pictures come from, for a page on the host of an app.
 
     Browsers hold every redirect that follows a form to ``form-action``, the redirects of other sites too. Where a form
     ``leads_away``, to an application that may send the browser on to wherever it likes, the directive would break the
     login; such a page has one form, and its address was checked.
     """
-    images = " ".join(("'self'", *image_sources))
+    images = " ".join((home, *image_sources))
     scripts = f"script-src {SOURCES[script]}; " if script else ""
     frames = f"frame-src {' '.join(frame_sources)}; " if frame_sources else ""
     forms = "" if leads_away else "form-action 'self'; "
     return (
-        f"default-src 'none'; {scripts}style-src 'self'; img-src {images}; {frames}{forms}"
+        f"default-src 'none'; {scripts}style-src {home}; img-src {images}; {frames}{forms}"
         f"base-uri 'none'; frame-ancestors {' '.join(framed_by) or NOBODY}"
     )
 

@@ -11,9 +11,10 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_runner import BaseRunner
@@ -26,6 +27,7 @@ from proxy.web.gate import TELL, Gate
 from proxy.web.guard import Guard
 from proxy.web.health import Door
 from proxy.web.limits import Capacity
+from proxy.web.porch import PORCH, SiteProtocol
 
 HANDSHAKE = 10.0
 BACKLOG = 1024
@@ -43,7 +45,8 @@ class Farewell:
 
 @dataclass(frozen=True)
 class Serving:
-    """How a site is served. ``doors`` are answered before the gate, at paths of their own."""
+    """How a site is served. ``doors`` are answered before the gate, at paths of their own; ``shared``: what stands
+    before the site, if anything, listens on the site's port (``porch``)."""
 
     issuer: str
     doors: Mapping[str, Door] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Serving:
     capacity: Capacity = field(default_factory=Capacity)
     farewell: Farewell = Farewell()
     tls: ssl.SSLContext | None = None
+    shared: bool = True
 
 
 class Runner(web.AppRunner):
@@ -60,11 +64,12 @@ class Runner(web.AppRunner):
     Bodies stay as they were sent (``auto_decompress=False``), aiohttp's own access log is off: it writes the query.
     """
 
-    __slots__ = ("gate", "serving")
+    __slots__ = ("gate", "porch", "serving")
 
     def __init__(self, site: web.Application, serving: Serving) -> None:
         super().__init__(site, access_log=None, shutdown_timeout=serving.farewell.finish)
         self.serving = serving
+        self.porch = site.get(PORCH)
         self.gate = Gate(
             handle=site._handle,
             issuer=serving.issuer,
@@ -82,28 +87,43 @@ class Runner(web.AppRunner):
         await site.startup()
         site.freeze()
         request_class = headers.request_class(serving.issuer.startswith("https:"))
-        return Guard(
+        guard = Guard(
             self.gate,
             limits=serving.limits,
             proxies=serving.proxies,
             issuer=serving.issuer,
+            porch=self.porch if serving.shared else None,
             request_factory=functools.partial(site._make_request, _cls=request_class),
             access_log=None,
             auto_decompress=False,
         )
+        if self.porch is not None:
+            self.porch.serve(serving.limits, serving.proxies, guard if serving.shared else None)
+        return guard
+
+    def protocol(self, *, gateway: bool) -> SiteProtocol:
+        """What makes the protocol of a connection to the site's port, or to the gateway's own."""
+        shared, secure = not gateway, self.serving.tls is not None
+        if self.porch is not None and (gateway or self.serving.shared):
+            return self.porch.protocol(shared=shared, secure=secure)
+        return cast(SiteProtocol, self.server)
 
 
 class Listener(web.SockSite):
     """A socket that is served. A TLS handshake has a deadline too, since the guard does not see the connection yet."""
 
-    __slots__ = ()
+    __slots__ = ("_protocol",)
+
+    def __init__(self, runner: BaseRunner, sock: socket.socket, tls: ssl.SSLContext | None, protocol: Any) -> None:
+        super().__init__(runner, sock, ssl_context=tls, backlog=BACKLOG)
+        self._protocol = protocol
 
     async def start(self) -> None:
         """Listen."""
         await super(web.SockSite, self).start()
         tls = self._ssl_context
         self._server = await asyncio.get_running_loop().create_server(
-            self._runner.server,  # type: ignore[arg-type]  # aiohttp's server is a protocol factory
+            self._protocol,
             sock=self._sock,
             ssl=tls,
             backlog=self._backlog,
@@ -111,22 +131,32 @@ class Listener(web.SockSite):
         )
 
 
-async def listen(runner: BaseRunner, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
-    """Serve ``runner`` on ``sock``."""
-    listener = Listener(runner, sock, ssl_context=tls, backlog=BACKLOG)
+async def listen(
+    runner: BaseRunner, sock: socket.socket, tls: ssl.SSLContext | None = None, *, gateway: bool = False
+) -> Listener:
+    """Serve ``runner`` on ``sock``; ``gateway``: what stands before the site, on a port of its own."""
+    protocol = runner.protocol(gateway=gateway) if isinstance(runner, Runner) else runner.server
+    listener = Listener(runner, sock, tls, protocol)
     await listener.start()
     return listener
 
 
 @asynccontextmanager
-async def serve(site: web.Application, serving: Serving, sock: socket.socket) -> AsyncIterator[Runner]:
-    """Serve ``site`` on ``sock`` while the block runs, then stop at once."""
-    runner = Runner(site, serving)
+async def serve(
+    site: web.Application, serving: Serving, sock: socket.socket, gateway: socket.socket | None = None
+) -> AsyncIterator[Runner]:
+    """Serve ``site`` on ``sock`` while the block runs, and what stands before it on ``gateway`` if that has a port of
+    its own; then stop at once."""
+    runner = Runner(site, replace(serving, shared=gateway is None))
     await runner.setup()
     try:
         await listen(runner, sock, serving.tls)
+        if gateway is not None:
+            await listen(runner, gateway, serving.tls, gateway=True)
         yield runner
     finally:
+        if runner.porch is not None:
+            runner.porch.cut_all()
         await runner.cleanup()
 
 
@@ -137,21 +167,29 @@ async def go_down(
     farewell = runner.serving.farewell
     unready()
     runner.gate.draining = True
+    if runner.porch is not None:
+        runner.porch.drain()
     await _either(hurry, farewell.drain)
     try:
         async with asyncio.timeout(farewell.hard):
             for listener in list(runner.sites):
                 await listener.stop()
             await _either(hurry, farewell.pause)
-            await _cleanup(runner, hurry)
+            if runner.porch is not None:
+                runner.porch.end_tunnels()
+                await _unless(hurry, runner.porch.closed())
+            await _unless(hurry, runner.cleanup())
             for close in others:
                 await close()
     except TimeoutError:
         logs.event("hard_stop", level="warning")
+    finally:
+        if runner.porch is not None:
+            runner.porch.cut_all()
 
 
-async def _cleanup(runner: Runner, hurry: asyncio.Event) -> None:
-    finishing = asyncio.create_task(runner.cleanup())
+async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    finishing = asyncio.create_task(work)
     waiting = asyncio.create_task(hurry.wait())
     try:
         await asyncio.wait({finishing, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -37,14 +37,15 @@ Build = Callable[[Settings, Store, Sequence[bytes]], Awaitable["web.Application"
 
 @dataclass(frozen=True)
 class Sockets:
-    """What we listen on: the site, and the health doors if they have a port of their own."""
+    """What we listen on: the site, and the health doors and the gateway if they have a port of their own."""
 
     public: socket.socket
     internal: socket.socket | None
+    gateway: socket.socket | None = None
 
     def close(self) -> None:
         """Let go of them; what another process inherited stays open there."""
-        for sock in filter(None, (self.public, self.internal)):
+        for sock in filter(None, (self.public, self.internal, self.gateway)):
             sock.close()
 
 
@@ -180,12 +181,16 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 def opened(settings: Settings) -> Iterator[Sockets]:
     """The sockets of the configuration, closed at the end. Raises Misconfigured when an address is taken."""
     server = settings.server
-    public = bind(server.host, server.port, "server.port")
-    with contextlib.closing(public):
-        internal = server.internal_port
-        inside = None if internal is None else bind(server.host, internal, "server.internal_port")
-        with contextlib.closing(Sockets(public, inside)) as sockets:
-            yield sockets
+    asked = {"server.port": server.port, "server.internal_port": server.internal_port}
+    if settings.gateway.routes:
+        asked["gateway.port"] = settings.gateway.port
+    with contextlib.ExitStack() as stack:
+        bound = {
+            key: stack.enter_context(contextlib.closing(bind(server.host, port, key)))
+            for key, port in asked.items()
+            if port is not None
+        }
+        yield Sockets(bound["server.port"], bound.get("server.internal_port"), bound.get("gateway.port"))
 
 
 def bind(host: str, port: int, key: str) -> socket.socket:

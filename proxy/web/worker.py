@@ -91,12 +91,16 @@ async def start(
     issuer, proxies = settings.tenant.issuer, Proxies(settings.server.trusted_proxies)
     base = urlsplit(issuer).path
     outside = {} if sockets.internal else doors(health, base, proxies)
-    serving = Serving(issuer, outside, proxies, farewell=farewell_of(issuer), tls=tls)
+    serving = Serving(issuer, outside, proxies, farewell=farewell_of(issuer), tls=tls, shared=sockets.gateway is None)
     runner = Runner(site, serving)
     await runner.setup()
     internal = await start_internal(doors(health, base, None), sockets.internal) if sockets.internal else None
     await listen(runner, sockets.public, tls)
-    logs.event("listening", host=settings.server.host, port=sockets.public.getsockname()[1], issuer=issuer)
+    port, apps = sockets.public.getsockname()[1], {}
+    if sockets.gateway is not None:
+        await listen(runner, sockets.gateway, tls, gateway=True)
+        apps = {"gateway_port": sockets.gateway.getsockname()[1]}
+    logs.event("listening", host=settings.server.host, port=port, issuer=issuer, **apps)
     for warning in settings.warnings:
         logs.event("warning", level="warning", text=warning)
     return runner, internal
