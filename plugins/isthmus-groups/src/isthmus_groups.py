@@ -53,7 +53,7 @@ class Groups:
         """Everybody may read, the groups of ``write`` may do the rest."""
         if not self.write:
             return None
-        groups = profile.get(self.attribute)
+        groups = profile.get(self.attribute, ())
         return method in READING or (_are_names(groups) and not self.write.isdisjoint(groups))
 
 
