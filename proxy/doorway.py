@@ -40,7 +40,7 @@ from proxy.gateway.upstreams import Upstreams
 from proxy.gateway.visits import Visits
 from proxy.http.client_address import Proxies
 from proxy.http.cookies import cookie_name
-from proxy.models import Connection, Session
+from proxy.models import Session
 from proxy.models.route import Route
 from proxy.oidc.urls import origin
 from proxy.parts import Parts
@@ -104,17 +104,12 @@ class Doorway:
         )
         return Gatekeeper(
             routes, senders, forward_auth, self.held, links, identities, own, shown, parts.roster,
-            gateway.groups_claim, self._consult, cookie_name("gateway", parts.issuer),
+            gateway.groups_claim, parts.plugins.gateway_access, cookie_name("gateway", parts.issuer),
         )  # fmt: skip
 
     async def _live(self, sid: str, now: float) -> Session | None:
         """A session by its name, if it goes on. Raises ``Unavailable``."""
         return self._parts.sessions.alive(await self._parts.store.get(session_key(sid)), now)
-
-    async def _consult(
-        self, connection: Connection, route: Route, method: str, path: str, session: Session
-    ) -> bool | None:
-        return None
 
     def _allows(self, route: Route, session: Session) -> bool:
         """Whether the rules of a route still let a session through."""

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from proxy.gateway import forwarded
@@ -40,8 +40,8 @@ EVENTS: Final = b"text/event-stream"
 LOST_FORM: Final = (
     "You are not logged in any more, so nothing was sent on. Log in in another tab; then send this again."
 )
-Consult = Callable[[Connection, Route, str, str, Session], Awaitable[bool | None]]
-"""Asks the plugins about a method and a path for a person. Never raises: whatever goes wrong is no yes."""
+Consult = Callable[[Connection, Route, str, str, Mapping[str, Any]], Awaitable[bool]]
+"""Asks the plugins about a method and a path for a profile. Never raises: whatever goes wrong is no yes."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class Gatekeeper:
         decision = self._decide(match, asked, session)
         if decision.step is Step.ASK_PLUGIN and session is not None:
             connection = self.connections[session.connection]
-            said = await self.consult(connection, route, method, match.path, session)
-            decision = self._decide(match, asked, session, said is True)
+            said = await self.consult(connection, route, method, match.path, session.profile)
+            decision = self._decide(match, asked, session, said)
         if decision.step is Step.PUBLIC:
             return self._nobody(asked, match, client, decision.reason)
         if decision.step is Step.PASS and session is not None:

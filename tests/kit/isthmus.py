@@ -8,9 +8,10 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import aiohttp
@@ -132,6 +133,12 @@ def configure(directory: Path, issuer: str, port: int, tables: Mapping[str, Any]
     return file, environ
 
 
+def gateway_socket(tables: Mapping[str, Any], stack: ExitStack) -> socket | None:
+    """A socket at ``gateway.port``, if there is one."""
+    port = tables.get("gateway", {}).get("port")
+    return None if port is None else stack.enter_context(closing(listen(port)))
+
+
 @asynccontextmanager
 async def isthmus(
     directory: Path, store: Store, *, issuer: str = "", port: int = 0, **tables: Any
@@ -140,13 +147,14 @@ async def isthmus(
 
     ``issuer``: its address for others, if not this port's own; ``port``: one that was chosen before.
     """
-    with closing(listen(port)) as sock:
+    with closing(listen(port)) as sock, ExitStack() as stack:
+        apart = gateway_socket(tables, stack)
         issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
         file, environ = configure(directory, issuer, port_of(sock), tables)
         loaded = settings.load(file, environ)
         await lend_keys(store, loaded.keys.algorithms)
         site = await app.build(loaded, store, settings.own_secrets(loaded))
-        async with runner.serve(site, runner.Serving(issuer), sock):
+        async with runner.serve(site, runner.Serving(issuer), sock, apart):
             await site[app.KEYS].load(time.time())  # without keys it is not ready
             await borrow_keys(store)
             yield Node(issuer, port_of(sock), loaded, site, store)
