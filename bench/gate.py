@@ -21,10 +21,11 @@ Run = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Gate:
-    """A gateway in front of ``bench.pages``, and the process to watch. ``login``: people must log in first."""
+    """A gateway in front of ``bench.pages``, the host of its issuer, and the process to watch. ``login``: people must
+    log in first."""
 
     netloc: str
-    asked_at: str
+    issuer: str
     pid: int
     login: bool = True
 
@@ -38,13 +39,13 @@ async def people(web: Client, gate: Gate, count: int) -> list[str]:
 
 def run(gate: Gate, load: str, cookies: list[str], at_once: int) -> Run:
     """The load ``load``; all but one of ``people`` are for the load with many."""
-    netloc, headers, size = gate.netloc, {}, SMALL
+    host, headers, size = gate.netloc, {}, SMALL
     if load == ASKED:
-        netloc, size = gate.asked_at, 0
+        host, size = gate.issuer, 0
         headers = {"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http", "X-Forwarded-Host": gate.netloc,
                    "X-Forwarded-Uri": "/small", "X-Forwarded-For": "127.0.0.1"}  # fmt: skip
     target = {MEBIBYTE: "/big", ASKED: "/forward-auth"}.get(load, "/small")
     size = BIG if load == MEBIBYTE else size
     some = cookies if load == PEOPLE else cookies[:1]
-    requests = [request(target, netloc, {**headers, "Cookie": cookie}) for cookie in some]
-    return lambda times: flood(netloc, requests, size, times, at_once)
+    requests = [request(target, host, {**headers, "Cookie": cookie}) for cookie in some]
+    return lambda times: flood(gate.netloc, requests, size, times, at_once)
