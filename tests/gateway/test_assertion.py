@@ -4,6 +4,8 @@ else."""
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -147,3 +149,23 @@ async def test_an_algorithm_that_was_just_switched_on_does_not_sign_yet() -> Non
     await late.load(parts.now)
     assert signer_of(late, parts.now).alg == "RS256"
     assert signer_of(late, parts.now + 3600).alg == "ES256"
+
+
+async def test_gw_39_the_documented_check_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GW-39: the very lines of the documentation, with our keys in place of those fetched, and a clock like ours."""
+    parts = await told()
+    text = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text(encoding="utf-8")
+    (example,) = [part.partition("```")[0] for part in text.split("```python\n")[1:] if "def who(" in part]
+    example = example.replace("https://login.example.com/", ISSUER).replace("https://wiki.example.com/", AUDIENCE)
+    keys = jwt.PyJWKSet.from_json(json.dumps(parts.keys.jwks(parts.now)))
+    monkeypatch.setattr(jwt.PyJWKClient, "get_jwk_set", lambda client, refresh=False: keys)
+    found: dict[str, Any] = {}
+    exec(compile(example, "gateway.md", "exec"), found)
+    now = int(time.time())  # which PyJWT reads
+    claims = {**payload(parts.headers()["X-Isthmus-Assertion"]), "iat": now, "nbf": now, "exp": now + 60}
+    header = {"X-Isthmus-Assertion": parts.keys.signer(parts.now).sign(claims, typ=TYPE)}
+    assert found["who"](header)["sub"] == "oidc|corp|ada"
+    id_token = (await parts.world.tokens())["id_token"]
+    for bad in ({}, {"X-Isthmus-Assertion": id_token}, {"X-Isthmus-Assertion": "x.y.z"}):
+        with pytest.raises(jwt.PyJWTError):
+            found["who"](bad)
