@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def demo(*, check: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Run a tenant, Isthmus and an application on this machine until Ctrl-C.
+    """Run a tenant, Isthmus, an application and a plain app behind the gateway on this machine until Ctrl-C.
 
     Example: isthmus demo --check
 
     Parameters
     ----------
     check
-        Log in once through each channel, say what was seen a step a line, stop; exit 1 if anything was wrong.
+        Log in once through each channel and the gateway, say what was seen a step a line, stop; exit 1 if anything
+        was wrong.
     """
     return asyncio.run(_until_told(check))
 
@@ -52,7 +53,7 @@ async def _demo(check: bool) -> int:
 
 
 async def _check(scene: Scene) -> int:
-    from proxy.cli.demo_check import Failed, walk
+    from proxy.cli.demo_check import Failed, walk, walk_in
 
     for connection in scene.app.connections:
         try:
@@ -60,7 +61,12 @@ async def _check(scene: Scene) -> int:
         except Failed as error:
             print(f"FAILED: {connection}: {error}")
             return 1
-    print("\nBoth channels work.")
+    try:
+        await walk_in(scene.plain, scene.isthmus, scene.tenant.issuer)
+    except Failed as error:
+        print(f"FAILED: gateway: {error}")
+        return 1
+    print("\nBoth channels and the gateway work.")
     return 0
 
 
@@ -69,11 +75,13 @@ def _introduce(scene: Scene) -> None:
     print(
         f"""
   The application     {scene.app.base}
+  A plain app, behind the gateway {scene.plain.base}
   Isthmus             {scene.isthmus}
   The upstream tenant {scene.tenant.issuer}
 
 Open {scene.app.base} and log in, through either channel. The tenant knows
 {people}, and lets you type any other name. There are no passwords.
+The plain app knows no login: the gateway asks for one, and tells it who came.
 Ctrl-C stops everything.""",
         flush=True,
     )

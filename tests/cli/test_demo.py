@@ -40,7 +40,7 @@ async def addresses(demo: Process) -> list[str]:
 
 
 async def test_check_logs_in_through_each_channel(tmp_path: Path) -> None:
-    """demo --check: both channels, told step by step, exit 0, nothing left; a port that is taken is no
+    """demo --check: both channels and the gateway, told step by step, exit 0, nothing left; a port that is taken is no
     obstacle."""
     with closing(listen(PORTS["Isthmus"])) as taken:
         demo = await run(tmp_path, "--check")
@@ -53,6 +53,7 @@ async def test_check_logs_in_through_each_channel(tmp_path: Path) -> None:
         assert f"sub oidc|{channel}|mira" in told
     assert told.count("name 'Mira Joan Vance', email 'mira@corp.example'") == 2
     assert "POST /login/callback, from another site" in told
+    assert "X-Isthmus-Assertion: signature good" in told and "hears nothing after the logout" in told
     assert err == b""
     assert os.listdir(tmp_path) == []
 

@@ -13,7 +13,8 @@ KNOWN = {name: secrets.token_urlsafe(32) for name in ("DEMO_UPSTREAM_SECRET", "D
 
 def test_the_configuration_is_taken_without_a_word(tmp_path: Path) -> None:
     """It loads without a fault, has one connection for each channel, and a tenant on another site than Isthmus."""
-    file = _configure(tmp_path, "http://127.0.0.1:9000/", 9000, "http://localhost:9001/", "http://127.0.0.1:9002/")
+    isthmus, app, plain = (f"http://127.0.0.1:{port}" for port in (9000, 9002, 9004))
+    file = _configure(tmp_path, f"{isthmus}/", 9000, "http://localhost:9001/", f"{app}/", 9003, plain)
     loaded = settings.load(file, KNOWN)
     assert list(loaded.connections) == list(WAYS)
     assert {c.options.type for c in loaded.connections.values()} == {"front_channel", "back_channel"}
