@@ -11,6 +11,9 @@ from functools import lru_cache
 from proxy.gateway.request import Asked, Malformed
 from proxy.http.client_address import Proxies
 
+LONGEST = 256
+"""Bytes of what a proxy tells that are worth remembering."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -30,6 +33,7 @@ class Senders:
         self._proxies = proxies
         self._scheme = scheme
         self._direct = lru_cache(maxsize=4096)(self._seen)
+        self._lately = lru_cache(maxsize=4096)(self._told)
 
     def client(self, asked: Asked) -> Client:
         """Who sends ``asked``. Raises ``Malformed``: 400 for a trusted proxy that does not say how the browser came;
@@ -38,14 +42,20 @@ class Senders:
             if self._scheme == "https" and not asked.secure:
                 raise _plain(asked)
             return self._direct(asked.peer, asked.secure)
-        said = asked.seen.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower().decode("latin-1")
-        if said not in ("http", "https") and (said or self._scheme == "https" and not asked.secure):
-            raise Malformed("no_proto")
-        scheme = said or ("https" if asked.secure else "http")
-        if self._scheme == "https" and scheme != "https":
+        proto, chain = asked.seen.get(b"x-forwarded-proto", b""), asked.seen.get(b"x-forwarded-for", b"")
+        read = self._lately if len(proto) + len(chain) <= LONGEST else self._told
+        client = read(asked.peer, asked.secure, proto, chain)
+        if self._scheme == "https" and client.scheme != "https":
             raise _plain(asked)
-        way = self._proxies.way(asked.peer, (asked.seen.get(b"x-forwarded-for", b"").decode("latin-1"),))
-        return Client(way[0], scheme, way)
+        return client
+
+    def _told(self, peer: str, secure: bool, proto: bytes, chain: bytes) -> Client:
+        """Who sends, as a trusted proxy says. Raises ``Malformed``."""
+        said = proto.rpartition(b",")[2].strip().lower().decode("latin-1")
+        if said not in ("http", "https") and (said or self._scheme == "https" and not secure):
+            raise Malformed("no_proto")
+        way = self._proxies.way(peer, (chain.decode("latin-1"),))
+        return Client(way[0], said or ("https" if secure else "http"), way)
 
     def _seen(self, peer: str, secure: bool) -> Client:
         address = self._proxies.client(peer)

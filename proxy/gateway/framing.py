@@ -215,7 +215,7 @@ def last_chunk(trailers: list[Header]) -> bytes:
 
 def lines(headers: list[Header]) -> bytes:
     """Header lines, each with its CRLF."""
-    return b"".join([name + b": " + value + b"\r\n" for name, value in headers])
+    return b"\r\n".join([*map(b": ".join, headers), b""])
 
 
 def keeps_alive(minor: int, connection: bytes) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from proxy.gateway.own import LOGOUT, Own, new_verifier
 from proxy.gateway.request import Asked, Malformed
 from proxy.gateway.routes import Match, Routes
 from proxy.gateway.shown import Shown, told
-from proxy.gateway.sorting import without_ours
+from proxy.gateway.sorting import LONGEST_COOKIES, without_ours
 from proxy.gateway.verdict import BodyTooLarge, Forward, ReadBody, Reply, Verdict
 from proxy.gateway.visits import MOST_FORM, Visit
 from proxy.http import cookies
@@ -103,8 +104,10 @@ class Gatekeeper:
 
     def _cookie(self, asked: Asked) -> str:
         """Our cookie; one that came with two values is none (RFC 6265bis 8.6)."""
-        value = cookies.read(asked.cookies, self.cookie)
-        return value if isinstance(value, str) else ""
+        sent = asked.cookies
+        if len(sent) == 1 and len(sent[0]) <= LONGEST_COOKIES:
+            return _of_one(sent[0], self.cookie)
+        return _of_all(sent, self.cookie)
 
     def _decide(self, match: Match, asked: Asked, session: Session | None, verdict: bool | None = None) -> Decision:
         if match.route is None:
@@ -347,3 +350,14 @@ class Gatekeeper:
             return self._untold(asked, error)
         logs.event("failed", reason=type(error).__name__, exc_info=error)
         return self.trouble(asked, 503, "failed")
+
+
+def _of_all(sent: Iterable[bytes], name: str) -> str:
+    value = cookies.read(sent, name)
+    return value if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _of_one(sent: bytes, name: str) -> str:
+    """Browsers send the same header again and again."""
+    return _of_all((sent,), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from proxy.gateway.paths import canonical
@@ -60,6 +61,7 @@ class Routes:
             by_host.setdefault(route.host, []).append(route)
         self._of = {host: Prefixes(routes) for host, routes in by_host.items()}
         spelled = {name: host for host in self._of for name in spellings(settings, host)}
+        self._lately = lru_cache(maxsize=4096)(self._match)
         self._spelled = {name.encode("ascii"): host for name, host in {**spelled, **{h: h for h in self._of}}.items()}
 
     @property
@@ -92,6 +94,9 @@ class Routes:
     def match(self, host: bytes, target: bytes) -> Match | None:
         """Where a request goes; None: its host is none of ours, or no route of the host takes its path. Raises
         ``Malformed``."""
+        return self._lately(host, target)
+
+    def _match(self, host: bytes, target: bytes) -> Match | None:
         named = self.host_of(host)
         if named is None:
             return None

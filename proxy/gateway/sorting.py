@@ -9,12 +9,15 @@ is added, so that it can take nothing of ours away (CVE-2024-45410, CVE-2022-318
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from proxy.gateway.names import Names
 from proxy.gateway.request import Asked, Header, Malformed
 from proxy.http.cookies import OURS as OURS_TEXT
 
+LONGEST_COOKIES = 1024
+"""Bytes of a Cookie header that are worth remembering."""
 MOST_NAMES, LONGEST_NAME = 4096, 64
 """How many names the table holds, and how long a name is that it takes in."""
 READ_AND_KEPT = frozenset(
@@ -149,6 +152,10 @@ def without_ours(cookies: list[bytes]) -> bytes:
     """The Cookie header for the app, empty without any: the raw values without every cookie whose name a careless
     reader might take for one of ours (GW-21); the others byte for byte."""
     raw = cookies[0] if len(cookies) == 1 else b"; ".join(cookies)
+    return _lately(raw) if len(raw) <= LONGEST_COOKIES else _without_ours(raw)
+
+
+def _without_ours(raw: bytes) -> bytes:
     if b";" not in raw and raw.startswith(OURS):
         return b""
     if b"isthmus" not in raw and b"isthmus" not in raw.lower() and b"%" not in raw:
@@ -156,6 +163,9 @@ def without_ours(cookies: list[bytes]) -> bytes:
     pairs = raw.split(b";")
     left = [pair for pair in pairs if not is_ours(pair)]
     return raw if len(left) == len(pairs) else b";".join(left).lstrip(b" \t")
+
+
+_lately = lru_cache(maxsize=4096)(_without_ours)
 
 
 def is_ours(pair: bytes) -> bool:
