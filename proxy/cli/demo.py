@@ -74,10 +74,10 @@ def _introduce(scene: Scene) -> None:
     people = ", ".join(person.name for person in scene.tenant.room.people)
     print(
         f"""
-  The application     {scene.app.base}
-  A plain app, behind the gateway {scene.plain.base}
-  Isthmus             {scene.isthmus}
-  The upstream tenant {scene.tenant.issuer}
+  The application            {scene.app.base}
+  A plain app (the gateway)  {scene.plain.base}
+  Isthmus                    {scene.isthmus}
+  The upstream tenant        {scene.tenant.issuer}
 
 Open {scene.app.base} and log in, through either channel. The tenant knows
 {people}, and lets you type any other name. There are no passwords.

@@ -1,5 +1,5 @@
-"""``isthmus demo --check``: logins through each connection and the gateway, walked by a strict little browser and told a
-step a line."""
+"""``isthmus demo --check``: logins through each connection and the gateway, walked by a strict little browser and
+told a step a line."""
 
 from __future__ import annotations
 
