@@ -87,6 +87,9 @@ class Reader(HTMLParser):
                 self._button(self._control(found))
             case "input":
                 self._input(found)
+            case "textarea" if self._form and "name" in found:
+                self._inside = "textarea"
+                self._form.fields.append((found["name"], ""))
             case "option" if self._form and "selected" in found:
                 self._form.fields.append((self._select, found.get("value", "")))
             case "select":
@@ -96,6 +99,10 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close what was open."""
+        if tag == "textarea" == self._inside and self._form:
+            name, text = self._form.fields.pop()
+            lines = text.removeprefix("\n").replace("\r\n", "\n")  # HTML 13.2.6.4.7, 4.10.22.4
+            self._form.fields.append((name, lines.replace("\n", "\r\n")))
         if tag == self._inside:
             self._inside = ""
         if tag in ("a", "button") and self._open:
@@ -108,6 +115,8 @@ class Reader(HTMLParser):
         """Text: of the page, the title, a script, or the name of a link or button."""
         if self._inside == "script":
             self.scripts[-1].text += data
+        elif self._inside == "textarea":
+            self._type(data)
         elif self._inside == "title":
             self.title += data.strip()
         elif not self._inside:
@@ -123,6 +132,11 @@ class Reader(HTMLParser):
     def _button(self, control: Control) -> None:
         if self._form and control.attributes.get("type", "submit") == "submit":
             self._form.buttons.append(control)
+
+    def _type(self, data: str) -> None:
+        if self._form:
+            name, text = self._form.fields.pop()
+            self._form.fields.append((name, text + data))
 
     def _input(self, found: Attributes) -> None:
         kind = found.get("type", "text").lower()

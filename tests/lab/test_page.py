@@ -95,3 +95,12 @@ def test_a_script_that_may_run_reads_the_fragment(policy: str, reads: bool) -> N
 def test_frames_are_found() -> None:
     """Frames by their absolute address; one without an address is none."""
     assert read("<iframe src='/x?y=1'></iframe><iframe></iframe>").frames == ["https://a.example/x?y=1"]
+
+
+def test_a_textarea_is_a_field_with_lines() -> None:
+    """The first line break after the tag is none of its text; lines end as forms send them (HTML 4.10.22.4)."""
+    page = Reader("http://app.example/")
+    page.feed(
+        "<form><textarea hidden name=text>\n one &lt;b&gt;\r\ntwo\n</textarea><textarea name=more></textarea></form>"
+    )
+    assert page.forms[0].fields == [("text", " one <b>\r\ntwo\r\n"), ("more", "")]
