@@ -12,6 +12,7 @@
     users            who came, and who may come no more
     consents         what people allowed applications of others
     plugins          what is loaded, and what it does with a person's claims
+    gateway          who may reach what behind the gateway
     gateway-config   a configuration for nginx, Caddy, HAProxy, Traefik or Envoy in front of the apps
 
 Exit status: 0 done, 1 failed or found a fault, 2 the command or the configuration is wrong. One line for each mistake.
@@ -120,6 +121,12 @@ COMMANDS = (
         "consents revoke --user 'oidc|corp|ada' --client reg_7c1d",
     ),
     (
+        "gateway explain",
+        "gateway:explain",
+        "Show who may reach what behind the gateway, and why.",
+        "gateway explain --user 'oidc|corp|ada' --url https://wiki.example.com/admin",
+    ),
+    (
         "gateway-config",
         "gateway_config:gateway_config",
         "Print a configuration for a server that carries the traffic and lets Isthmus decide.",
@@ -147,6 +154,7 @@ GROUPS = {
     "sessions": "Who is logged in, and how applications hear of a logout.",
     "users": "Who came, and who may come no more.",
     "consents": "What people allowed applications of others.",
+    "gateway": "Who may reach what behind the gateway.",
     "plugins": "What is loaded, and what it does.",
 }
 
