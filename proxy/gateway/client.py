@@ -11,6 +11,7 @@ from proxy.gateway.own import CALLBACK, LOGGED_OUT
 from proxy.gateway.routes import Routes
 from proxy.gateway.tokens import CLIENT_ID
 from proxy.models import Client
+from proxy.models.client import ApiGrant
 from proxy.settings import Settings
 
 
@@ -27,8 +28,10 @@ def own_client(settings: Settings) -> Mapping[str, Client]:
     client = Client(
         client_id=CLIENT_ID, client_secret=SecretStr(secrets.token_urlsafe(32)), client_name=settings.tenant.name
     )
+    apis = dict.fromkeys(route.audience for route in settings.gateway.routes if route.token == "ours")
     addresses = {
         "redirect_uris": tuple(f"{origin}{CALLBACK}" for origin in origins),
         "post_logout_redirect_uris": tuple(f"{origin}{LOGGED_OUT}" for origin in origins),
+        "grants": tuple(ApiGrant(audience=api) for api in apis),  # the tokens that apps are given count as granted
     }
     return {CLIENT_ID: client.model_copy(update=addresses)}

@@ -58,6 +58,14 @@ def printable(value: str) -> str:
     return value
 
 
+def audience(uri: str) -> str:
+    """An API as tokens name it (RFC 8707 2, RFC 9068): an absolute URI without a fragment. Raises ValueError."""
+    printable(uri)
+    if not urlsplit(uri).scheme or "#" in uri:
+        raise ValueError('must be an absolute URI without a fragment, like "https://api.example.com/" (RFC 8707 2)')
+    return uri
+
+
 def address(url: str) -> str:
     """An address of somebody's server: https, or http on loopback; no user name, no fragment."""
     parts = _split(url)

@@ -182,6 +182,11 @@ class Route(Part):
             raise ValueError(f"must be from {', '.join(METHODS)}, in capitals")
         return methods
 
+    @field_validator("audience")
+    @classmethod
+    def _audience(cls, uri: str) -> str:
+        return checks.audience(uri) if uri else uri
+
     @field_validator("origins")
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
