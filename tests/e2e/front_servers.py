@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from proxy.cli import main
+from tests.kit.isthmus import OWN_SECRET
 from tests.kit.waiting import eventually
 
 NGINX = """\
-daemon off;
+{user}daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log;
@@ -39,14 +41,16 @@ def program(name: str) -> str:
 def printed(folder: Path, server: str, config: Path, isthmus: str, *options: str) -> None:
     """The files for a server, in ``folder``."""
     asked = ("gateway-config", server, "--isthmus", isthmus, "--output", str(folder), "--config", str(config), *options)
-    assert main(asked) == 0
+    with patch.dict(os.environ, OWN_SECRET=OWN_SECRET):
+        assert main(asked) == 0
     for file in folder.iterdir():  # how long Isthmus may take to answer a question: no test waits for that
         file.write_text(file.read_text().replace(" 15s", " 2s").replace("15000", "2000"))
 
 
 def nginx(folder: Path) -> list[list[str]]:
     """The command that checks its configuration, and the one that runs it."""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
+    user = "" if os.geteuid() else "user root;\n"  # else nobody, who may not read what a test of root's writes
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user))
     conf = folder / "isthmus.conf"
     conf.write_text(conf.read_text().replace("/dev/shm/isthmus-nginx", str(folder / "cache")))
     run = [program("nginx"), "-e", str(folder / "nginx.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]

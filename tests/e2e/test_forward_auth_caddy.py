@@ -1,0 +1,15 @@
+"""Forward-auth behind Caddy, a real one, with the configuration that is printed for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.forward_auth_suite import Behind
+
+pytestmark = pytest.mark.e2e
+
+
+class TestCaddy(Behind):
+    """The suite."""
+
+    server = "caddy"
