@@ -1,7 +1,7 @@
 """``isthmus check``: the configuration, held against the tenants it names.
 
 For each connection a green check, a red mark when its document is not found, or the list of what the document lacks for
-the channel, with warnings; then the plugins and the hooks they implement.
+the channel, with warnings; then the gateway's routes, the plugins and the hooks they implement.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def check(*, json: Json = False, config: Config = None) -> int:
     infos, faults = _load_plugins(settings)
     with _quiet():
         healths = asyncio.run(_visit(settings))
-    report = Report(healths, settings.warnings, infos, faults)
-    print(jsons.dumps(_as_json(report), indent=2) if json else "\n".join(_lines(report, settings)))
+    report = Report(healths, (*settings.warnings, *_unasked(settings, infos)), infos, faults)
+    print(jsons.dumps(_as_json(report, settings), indent=2) if json else "\n".join(_lines(report, settings)))
     return 0 if report.ok else 1
 
 
@@ -66,6 +66,17 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def _unasked(settings: Settings, plugins: tuple[PluginInfo, ...]) -> Iterator[str]:
+    """Routes that ask plugins, where none answers."""
+    from proxy.plugins.chain import ACCESS
+
+    if not settings.plugins.enabled or any(ACCESS in info.hooks for info in plugins):
+        return  # without any plugin the configuration's own warnings say so
+    for number, route in enumerate(settings.gateway.routes):
+        if route.allow.plugin:
+            yield f"gateway.routes[{number}].allow.plugin: no plugin implements {ACCESS}, so nobody gets in"
 
 
 def _load_plugins(settings: Settings) -> tuple[tuple[PluginInfo, ...], tuple[str, ...]]:
@@ -100,11 +111,23 @@ def _lines(report: Report, settings: Settings) -> Iterator[str]:
         yield "no connections"
     yield from (f"{marked(WARNED, YELLOW)}  {warning}" for warning in report.warnings)
     yield from (f"{marked('✗ plugin', RED)}  {plain(fault)}" for fault in report.faults)
+    yield from (f"route {row['route']}: {row['address']} for {row['who']}" for row in _routes(settings))
     yield from (f"plugin {info.name}: {', '.join(info.hooks) or 'no hooks'}" for info in report.plugins)
     yield "all is well" if report.ok else "there are faults"
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def _routes(settings: Settings) -> Iterator[Mapping[str, str]]:
+    """The gateway's routes, and who may come through."""
+    from proxy.gateway.explain import rules
+    from proxy.gateway.routes import Routes
+
+    routes = Routes(settings)
+    for route in settings.gateway.routes:
+        who = "; ".join(rules(route)) or "everybody who logs in"
+        yield {"route": route.label, "address": f"{routes.origin(route.host)}{route.path_prefix}", "who": who}
+
+
+def _as_json(report: Report, settings: Settings) -> dict[str, Any]:
     from proxy.management.diagnosis import as_json
 
     return {
@@ -114,6 +137,7 @@ def _as_json(report: Report) -> dict[str, Any]:
             for name, health in report.healths.items()
         ],
         "warnings": report.warnings,
+        "routes": list(_routes(settings)),
         "plugins": [asdict(info) for info in report.plugins],
         "faults": report.faults,
     }

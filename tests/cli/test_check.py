@@ -196,3 +196,32 @@ def test_without_connections_all_is_well(run: Run, tmp_path: Path) -> None:
     file.write_text('[tenant]\nissuer = "http://127.0.0.1:9000/"\n')
     said = run("check", "--config", file)
     assert (said.status, said.out.splitlines()[0]) == (0, "no connections")
+
+
+async def test_mg_19_routes_are_listed_with_what_is_doubtful(run: Run, tmp_path: Path) -> None:
+    """MG-19: who may come through, and the rules that match nobody or everybody; a hook that no plugin implements."""
+    tail = """
+[[gateway.routes]]
+host = "wiki.localhost"
+upstream = "http://127.0.0.1:1"
+public_paths = ["/"]
+allow = { groups = ["ops"], plugin = true }
+[plugins]
+enabled = ["isthmus-branding"]
+"""
+    async with tenant() as base:
+        file = configure(tmp_path, base, tail=tail)
+        said = await asyncio.to_thread(run, "check", "--config", file)
+        told = json.loads((await asyncio.to_thread(run, "check", "--json", "--config", file)).out)
+    assert said.status == 0, said.err
+    assert "route wiki.localhost/: http://wiki.localhost:9000/ for group ops; a plugin says yes" in said.out
+    assert told["routes"] == [
+        {"route": "wiki.localhost/", "address": "http://wiki.localhost:9000/", "who": "group ops; a plugin says yes"}
+    ]
+    for warning in (
+        'gateway: no connection has "gateway" in enabled_clients',
+        "gateway.routes[0].public_paths: / is all of the route",
+        "gateway.routes[0].allow.plugin: no plugin implements isthmus_gateway_access",
+    ):
+        assert any(one.startswith(warning) for one in told["warnings"]), warning
+        assert warning in said.out
