@@ -20,6 +20,7 @@ MOST_HEAD: Final = 32 * 1024
 MOST_TARGET: Final = 8 * 1024
 MOST_FIELDS: Final = 100
 CHUNKED_END: Final = b"0\r\n\r\n"
+_METHOD = re.compile(rb"[A-Z]{1,32} ")
 _HOST = re.compile(rb"\r\n[Hh][Oo][Ss][Tt]:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _CONNECTION_CLOSE = re.compile(rb"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
 _KEEP_ALIVE = re.compile(rb"(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)", re.IGNORECASE)
@@ -120,7 +121,9 @@ def read_request(head: bytes) -> RequestHead:
     except httptools.HttpParserUpgrade:
         pass  # the request says that it wants another protocol; whether it gets one is decided elsewhere
     except httptools.HttpParserInvalidMethodError:
-        raise Malformed("method", 501) from None
+        if _METHOD.match(head):
+            raise Malformed("method", 501) from None
+        raise Malformed("head") from None
     except httptools.HttpParserError:
         raise Malformed("head") from None
     if not collected.in_body:

@@ -154,6 +154,8 @@ class Front(asyncio.Protocol):
             raise Malformed("method", 405)
         if not asked.host:
             raise Malformed("no_host")
+        if asked.upgrade.lower() != b"websocket":
+            asked.upgrade = b""  # no other protocol is spoken here; the wish may be ignored (RFC 9110 7.8)
         if asked.upgrade and asked.has_body:
             raise Malformed("upgrade_with_body")
         expected = asked.seen.get(b"expect")
