@@ -33,6 +33,8 @@ NOT_IDENTITY: Final = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-ho
                                  "x-forwarded-proto", "x-real-ip", "x-request-id"))  # fmt: skip
 """What an app is told of the request and not of the person; the server that asks knows it better."""
 FORWARDED: Final = "X-Forwarded-"
+MOST: Final = 4096
+"""Answers that are remembered."""
 PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 UNTRUSTED: Final = (
     "This address answers servers that Isthmus trusts. If you are one of them, its configuration must name your "
@@ -70,6 +72,7 @@ class ForwardAuth:
         self._hosts = frozenset(host.encode() for host in hosts)
         self._proxies = proxies
         self._names = names
+        self._lately: dict[tuple[bytes, int], tuple[Route, Headers]] = {}
 
     def meant(self, asked: Asked) -> bool:
         """Whether the request is for this. On the hosts of apps the issuer's path is the app's own."""
@@ -96,7 +99,17 @@ class ForwardAuth:
             return _said(403, "The server and Isthmus disagree about the route.\n", "route", verdict.route.label)
         if question.start:
             return _back(question.about, verdict)
-        return Reply(200, tuple(self._identity(verdict)), reason=verdict.reason, route=verdict.route.label)
+        return Reply(200, self._said(verdict), reason=verdict.reason, route=verdict.route.label)
+
+    def _said(self, verdict: Forward) -> Headers:
+        """``_identity``, remembered: a server asks the same for every file of a page."""
+        key = verdict.told, id(verdict.route)
+        known = self._lately.get(key)
+        if known is None:
+            if len(self._lately) >= MOST:
+                self._lately.clear()
+            known = self._lately[key] = verdict.route, tuple(self._identity(verdict))
+        return known[1]
 
     def _identity(self, verdict: Forward) -> Iterable[tuple[str, str]]:
         """Who the person is; every name that could be told and is not, empty: so that nothing of the client's stays.

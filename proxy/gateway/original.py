@@ -13,7 +13,7 @@ answer is never a yes about something that the app may not have been asked for.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from proxy.gateway.request import Asked, Malformed
@@ -33,20 +33,37 @@ def original(asked: Asked, appended: bytes = b"") -> Asked:
     """The request that ``asked`` is a question about. ``appended`` is the target after the asked path (Envoy). The
     length of its body is told as unknown where it may have one. Raises ``Malformed``."""
     seen, own = asked.seen, bool(appended)
-    scheme, host, target = _absolute(seen.get(b"x-original-url", b""))
-    method = _agreed(
-        "method", _METHOD, seen.get(b"x-original-method"), seen.get(b"x-forwarded-method"), own and asked.method
-    )
-    target = _agreed("uri", _TARGET, target, seen.get(b"x-original-uri"), seen.get(b"x-forwarded-uri"), appended)
-    host = _agreed("host", _HOST, host, seen.get(b"x-forwarded-host"), own and asked.host)
-    scheme = _agreed("proto", _SCHEME, scheme, seen.get(b"x-forwarded-proto"))
+    by_itself = (asked.method, asked.host) if own else (b"", b"")
+    method, host, scheme, target = _read(*map(seen.get, TOLD), *by_itself, appended)
     about = {name: value for name, value in seen.items() if name not in TOLD}
     about[b"x-forwarded-proto"], about[b"x-forwarded-host"] = scheme, host
-    return replace(
-        asked, method=method, target=target, host=host, kept=[], seen=about,
-        length=0 if method in _WITHOUT_BODY else None,
+    return Asked(
+        method, target, asked.minor, host, [], about, asked.cookies, peer=asked.peer, secure=asked.secure,
+        length=0 if method in _WITHOUT_BODY else None, started=asked.started, id=asked.id,
         upgrade=b"websocket" if b"sec-websocket-key" in seen else b"",  # Upgrade is hop-by-hop: it does not come so far
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _read(
+    url: bytes | None,
+    original_uri: bytes | None,
+    original_method: bytes | None,
+    forwarded_uri: bytes | None,
+    forwarded_method: bytes | None,
+    forwarded_host: bytes | None,
+    forwarded_proto: bytes | None,
+    own_method: bytes,
+    own_host: bytes,
+    appended: bytes,
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Method, host, scheme and target, of what ``TOLD`` names in its order and what the question is itself. Raises
+    ``Malformed``."""
+    scheme, host, target = _absolute(url or b"")
+    method = _agreed("method", _METHOD, original_method, forwarded_method, own_method)
+    target = _agreed("uri", _TARGET, target, original_uri, forwarded_uri, appended)
+    host = _agreed("host", _HOST, host, forwarded_host, own_host)
+    return method, host, _agreed("proto", _SCHEME, scheme, forwarded_proto), target
 
 
 def _absolute(url: bytes) -> tuple[bytes, bytes, bytes]:
@@ -59,10 +76,10 @@ def _absolute(url: bytes) -> tuple[bytes, bytes, bytes]:
     return parts[1], parts[2], parts[3]
 
 
-def _agreed(what: str, shape: re.Pattern[bytes], *told: bytes | bool | None) -> bytes:
+def _agreed(what: str, shape: re.Pattern[bytes], *told: bytes | None) -> bytes:
     """The one value that is told, however often."""
     values = {value for value in told if value}
     value = values.pop() if len(values) == 1 else b""
-    if not isinstance(value, bytes) or not shape.fullmatch(value):
+    if not shape.fullmatch(value):
         raise Malformed(f"original_{what}")
     return value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from proxy.gateway.verdict import Reply
+from proxy.gateway.verdict import Headers, Reply
 
 DEFAULTS: Final = (
     ("Cache-Control", "no-store"),
@@ -28,13 +29,19 @@ def phrase(status: int) -> str:
 
 def render(reply: Reply, request_id: str, *, https: bool, close: bool, to_head: bool) -> bytes:
     """The whole answer. ``close``: the connection ends after it; ``to_head``: HEAD was asked, so the body stays."""
-    named = {name.lower() for name, _ in reply.headers}
-    headers = [*reply.headers, *(pair for pair in DEFAULTS if pair[0].lower() not in named)]
-    if https:
-        headers.append(HSTS)
-    headers += [("X-Request-Id", request_id), ("Content-Length", str(len(reply.body)))]
-    if close:
-        headers.append(("Connection", "close"))
-    head = f"HTTP/1.1 {reply.status} {phrase(reply.status)}\r\n"
-    head += "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return head.encode("latin-1", "replace") + b"\r\n" + (b"" if to_head else reply.body)
+    yes = reply.status == HTTPStatus.OK and not reply.body  # to a server that asks (forward-auth), again and again
+    head = (_lately if yes else _fixed)(reply.status, reply.headers, https)
+    more = f"X-Request-Id: {request_id}\r\nContent-Length: {len(reply.body)}\r\n"
+    end = "Connection: close\r\n\r\n" if close else "\r\n"
+    return head + (more + end).encode("latin-1", "replace") + (b"" if to_head else reply.body)
+
+
+def _fixed(status: int, headers: Headers, https: bool) -> bytes:
+    """What is the same in all answers of a kind."""
+    named = {name.lower() for name, _ in headers}
+    all_of_them = [*headers, *(pair for pair in DEFAULTS if pair[0].lower() not in named), *((HSTS,) if https else ())]
+    head = f"HTTP/1.1 {status} {phrase(status)}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in all_of_them)
+    return head.encode("latin-1", "replace")
+
+
+_lately = lru_cache(maxsize=1024)(_fixed)
