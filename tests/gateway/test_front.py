@@ -194,7 +194,7 @@ async def test_one_request_is_ever_one_request(data: st.DataObject) -> None:
         answer = await exchange(wire, raw + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         sent = [line for line in app.all.split(b"\r\n") if line.startswith((b"POST /sent ", b"GET /x "))]
         head = app.all.partition(b"\r\n\r\n")[0]
-        assert head.count(b" HTTP/1.1\r\n") <= 1
+        assert len([line for line in head.split(b"\r\n") if line.endswith(b" HTTP/1.1") and b": " not in line]) <= 1
         if status_of(answer) == 200 and b"\r\n" not in header:
             assert app.all.partition(b"\r\n\r\n")[2] == body
         assert len(sent) <= 1 or b"GET /x " in body + header
