@@ -21,7 +21,7 @@ MISSING = {
     "upstream": ["http://missing.invalid"],
     "options": {"client_id": "missing", "issuer": "https://missing.invalid/"},
 }
-"""What stands in for a missing key while the rules look at the rest."""
+"""What stands in for a key that is missing, or wrong and needed, while the rules look at the rest."""
 REMEDIES = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -88,7 +88,7 @@ def healed(values: dict[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[
         for step in error["loc"][:-1]:
             table = _step(table, step)
         last = error["loc"][-1]
-        if isinstance(table, dict) and (error["type"] == "missing" or (last in MISSING and last not in table)):
+        if isinstance(table, dict) and (error["type"] == "missing" or last in MISSING):
             table[last] = MISSING.get(last, "missing")
         elif isinstance(table, dict):
             table.pop(last, None)
