@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -127,17 +128,23 @@ def _question(asked: Asked) -> Question:
     path, _, query = asked.target.partition(b"?")
     if path.startswith(OWN_ASK + b"/"):
         return Question(_for_an_app(original(asked, asked.target[len(OWN_ASK) :])))
+    status, route = _wishes(query)
+    about = _for_an_app(original(asked))
+    if path == START:
+        about.length = asked.length
+    if status:
+        about.seen[b"sec-fetch-mode"] = b"cors"  # as a program asks: no login is begun that nobody would hear of
+    return Question(about, status, route, start=path == START)
+
+
+@lru_cache(maxsize=256)
+def _wishes(query: bytes) -> tuple[bool, str]:
+    """Whether a status is asked for, and the route that the server takes. Raises ``Malformed``."""
     wishes = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     for name, value in wishes.items():
         if name not in PARAMETERS or value not in (PARAMETERS[name] or (value,)):
             raise Malformed("parameter")
-    about = _for_an_app(original(asked))
-    if path == START:
-        about.length = asked.length
-    status = wishes.get("answer") == "status"
-    if status:
-        about.seen[b"sec-fetch-mode"] = b"cors"  # as a program asks: no login is begun that nobody would hear of
-    return Question(about, status, wishes.get("route", ""), start=path == START)
+    return wishes.get("answer") == "status", wishes.get("route", "")
 
 
 def _for_an_app(about: Asked) -> Asked:
