@@ -112,11 +112,9 @@ class Front(asyncio.Protocol):
             self._take_in(data)
 
     def eof_received(self) -> bool:
-        """The client says no more. A request under way is answered all the same."""
-        if self._state is State.HEAD or not self._arrived or self._lost:
-            return False
-        self._keeps = False
-        return not self._secure
+        """The client is gone. One that has only said its last looks the same, and would hold the app's answer up for
+        as long as nothing is written: so it is taken for gone, as other servers do."""
+        return False
 
     # --- a request ---
 

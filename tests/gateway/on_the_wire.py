@@ -17,7 +17,7 @@ from proxy.gateway.request import Asked
 from proxy.gateway.reverse_proxy import ReverseProxy
 from proxy.gateway.sorting import Sorting, without_ours
 from proxy.gateway.streams import Streams
-from proxy.gateway.upstreams import Upstreams
+from proxy.gateway.upstreams import Servers, Upstreams
 from proxy.gateway.verdict import Forward, ReadBody, Reply, Verdict
 from proxy.http.client_address import Proxies
 from proxy.http.crowd import Limits
@@ -92,6 +92,8 @@ class Wire:
     port: int
     app: Mirror
     parts: Told
+    proxy: ReverseProxy
+    servers: Servers[Back]
 
     async def send(self, *headers: bytes, path: str = "/", rest: bytes = b"", says: bytes = b"") -> tuple[int, bytes]:
         """A request with these header lines more, on a connection of its own; status and all of the answer."""
@@ -119,7 +121,7 @@ async def on_the_wire(session: Session, app_port: int = 0, **route: Any) -> Asyn
         loop = asyncio.get_running_loop()
         server = await loop.create_server(proxy.protocol(shared=False, secure=False), "127.0.0.1", 0)
         try:
-            yield Wire(server.sockets[0].getsockname()[1], app, parts)
+            yield Wire(server.sockets[0].getsockname()[1], app, parts, proxy, upstreams.of(made))
         finally:
             server.close()
             proxy.cut_all()

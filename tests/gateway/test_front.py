@@ -186,7 +186,8 @@ async def test_ft_42_a_connection_that_the_app_had_closed_is_replaced_for_what_l
 async def test_one_request_is_ever_one_request(data: st.DataObject) -> None:
     """Whatever is put into a header or a body, the app sees one request for each that was sent, or none at all."""
     piece = st.binary(max_size=30) | st.sampled_from([
-        b"\r\n", b"\r\n\r\n", b"\n\n", b"0\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n", b"Content-Length: 3\r\n", CHUNKED, b"\r\n ",
+        b"\r\n", b"\r\n\r\n", b"\n\n", b"0\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n", b"Content-Length: 3\r\n", CHUNKED,
+        b"\r\n ",
     ])  # fmt: skip
     header, body = data.draw(piece), b"".join(data.draw(st.lists(piece, max_size=4)))
     async with scene() as (wire, app):
