@@ -46,3 +46,18 @@ def test_loopback_however_it_is_written(text: str, loopback: bool) -> None:
 def test_a_zone_is_no_address() -> None:
     """A scoped literal is refused: what stands after the percent sign is free text."""
     assert parse("fe80::1%x\ny") is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "way"),
+    [
+        ("203.0.113.9", ("10.0.0.1",), ("203.0.113.9",)),
+        ("10.0.0.1", (), ("10.0.0.1",)),
+        ("10.0.0.1", ("192.0.2.1, 203.0.113.9", "10.0.0.2"), ("203.0.113.9", "10.0.0.2", "10.0.0.1")),
+        ("10.0.0.1", ("203.0.113.9, junk, 10.0.0.2",), ("10.0.0.2", "10.0.0.1")),
+        ("", ("203.0.113.9",), ("",)),
+    ],
+)
+def test_gw_30_the_way_a_request_came_by(peer: str, forwarded_for: tuple[str, ...], way: tuple[str, ...]) -> None:
+    """GW-30: as far as trusted proxies say so, and no further."""
+    assert Proxies(("10.0.0.0/8",)).way(peer, forwarded_for) == way

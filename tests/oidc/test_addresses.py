@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.oidc.addresses import LOOPBACK, Blocked, Guard, check_url, networks
+from proxy.oidc.addresses import LOOPBACK, Blocked, Guard, check_server, check_url, networks
 
 LOCAL, PUBLIC = "http://127.0.0.1:9000/", "https://sso.example/"
 
@@ -171,3 +171,22 @@ def test_plain_addresses_pass_as_text(url: str) -> None:
 def test_loopback_is_what_it_says() -> None:
     """The networks that an issuer on loopback opens."""
     assert [str(network) for network in LOOPBACK] == ["127.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize("host", ["app.internal", "app_1", "localhost", "127.0.0.1", "10.0.0.1", "[::1]", "[fd12::1]"])
+def test_a_server_of_the_operators_own_may_be_anywhere(host: str) -> None:
+    """Inside or outside, named as everybody names it."""
+    check_server(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "0.0.0.0",
+        "metadata.google.internal", "Metadata", "instance-data", "0xa9fea9fe", "2852039166", "127.1", "a b", "", "[::1",
+    ],
+)  # fmt: skip
+def test_ss_06_but_no_metadata_service(host: str) -> None:
+    """SS-06, SS-02: in no spelling."""
+    with pytest.raises(Blocked):
+        check_server(host)
