@@ -43,7 +43,8 @@ class Parts:
         self.keys = KeyRing(
             store, self.lifetimes.signed, algorithms=settings.keys.algorithms, rotation=settings.keys.rotation
         )
-        self.clients = Clients({**settings.clients, **own_client(settings)}, store)
+        own = own_client(settings)
+        self.clients = Clients({**settings.clients, **own} if own else settings.clients, store)
         self.subjects = Subjects(store)
         self.access_tokens = AccessTokens(self.issuer, store, self.keys, self.lifetimes)
         self.sessions = Sessions(store, self.roster, idle=settings.session.idle, absolute=settings.session.absolute)
