@@ -93,7 +93,7 @@ def check_server(host: str) -> None:
 def _check_host(host: str) -> None:
     """A plain name, or an address as everybody writes it: what ends in a number is read as an address by somebody."""
     try:
-        if host.startswith("["):
+        if host.startswith("[") and host.endswith("]"):
             ipaddress.IPv6Address(host[1:-1])
         elif not _HOST.fullmatch(host):
             raise Blocked("the host is not a plain name")
