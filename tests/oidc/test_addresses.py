@@ -183,7 +183,8 @@ def test_a_server_of_the_operators_own_may_be_anywhere(host: str) -> None:
     "host",
     [
         "169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]",
-        "0.0.0.0", "metadata.google.internal", "Metadata", "instance-data", "0xa9fea9fe", "2852039166", "127.1", "a b", "", "[::1",
+        "0.0.0.0", "metadata.google.internal", "Metadata", "instance-data", "0xa9fea9fe", "2852039166",
+        "127.1", "a b", "", "[::1",
     ],
 )  # fmt: skip
 def test_ss_06_but_no_metadata_service(host: str) -> None:
