@@ -79,7 +79,7 @@ async def test_trailers_and_early_hints_go_on() -> None:
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok" + CLOSE,
-                                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + CLOSE])  # fmt: skip
+                                  IN_CHUNKS + b"\r\n2\r\nok\r\n" + CLOSE])  # fmt: skip
 async def test_a_body_that_stops_short_is_seen_to(said: bytes) -> None:
     """RFC 9112 8: the client's connection is cut, so that half is not taken for all."""
     async with scene(said) as (wire, _):
