@@ -10,8 +10,10 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 import pytest
+from playwright.async_api import BrowserContext
 
 from proxy.lab.browser import Browser
+from proxy.oidc.errors import Unavailable
 from tests.e2e.forward_auth_world import World, exchange, read, walk, world
 from tests.journeys.conftest import MIRA, Stores
 from tests.kit.folding_apps import php_app, wsgi_app
@@ -75,6 +77,14 @@ class Behind:
         assert got["headers"]["x-isthmus-assertion"].count(".") == 2
         assert (got["headers"]["x-forwarded-for"], got["headers"]["x-forwarded-proto"]) == ("127.0.0.1", "http")
         assert got["headers"]["host"] == world.host
+
+    async def test_a_fragment_survives_the_login(self, world: World, window: BrowserContext) -> None:
+        """By the page on the way, whose scripts run in a real browser."""
+        page = await window.new_page()
+        await page.goto(f"{world.base}/page?a=b#deep/link")
+        await page.get_by_role("button", name="Mira").click()
+        await page.wait_for_url(f"{world.base}/page?a=b#deep/link")
+        assert not [target for target in world.app.targets if "deep" in target]
 
     async def test_gw_01_forged_identity_does_not_arrive(self, world: World) -> None:
         """GW-01: on public paths there is none at all; nobody else's beside a login."""
@@ -306,6 +316,28 @@ class Behind:
         for target in ("/", "/public", "/admin"):
             assert (await world.send(target, cookies=cookies)).status in (500, 502, 503), target
         assert world.app.heads == []
+
+    async def test_gw_15_the_store_is_away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """GW-15: could not look is 503, not a login; who was known goes on for seconds at most. Public paths stay."""
+        await world.log_in()
+        cookies = world.cookies()
+        world.app.heads.clear()
+
+        async def away(*_: object) -> None:
+            raise Unavailable("the store")
+
+        monkeypatch.setattr(world.node.store, "run", away)
+        ours = next(pair for pair in cookies.split("; ") if "-gateway-" in pair)
+        other = f"{ours[:-1]}{'A' if ours[-1] != 'A' else 'B'}"
+        assert (await world.send("/", cookies=other)).status == 503
+        assert world.app.heads == []
+        assert (await world.send("/public")).status == 200
+
+        async def is_out() -> bool:
+            return (await world.send("/", cookies=cookies)).status == 503
+
+        await eventually(is_out, within=8)
+        assert await is_out()
 
     async def test_gw_38_isthmus_does_not_answer(self, world: World) -> None:
         """GW-38: the server does not wait for ever, and nobody gets in meanwhile."""
