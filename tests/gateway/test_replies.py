@@ -13,7 +13,8 @@ def test_every_answer_of_ours_is_kept_by_nobody() -> None:
     assert head.startswith(b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n")
     for line in (b"Cache-Control: no-store", b"X-Content-Type-Options: nosniff",
                  b"Referrer-Policy: no-referrer",
-                 b"Strict-Transport-Security: max-age=31536000", b"Connection: close", b"Content-Length: 2"):  # fmt: skip
+                 b"Strict-Transport-Security: max-age=31536000", b"Connection: close",
+                 b"Content-Length: 2"):  # fmt: skip
         assert line in head
     assert body == b"no"
     own = render(Reply(200, (("Cache-Control", "max-age=5"),)), "id", https=False, close=False, to_head=False)
