@@ -16,6 +16,8 @@ from proxy.models import Connection, Session
 from proxy.models.connection_options import TENANT_ID
 from proxy.models.route import METHODS, Route
 
+_METHODS = frozenset(METHODS)
+
 
 class Step(Enum):
     """What comes of a request."""
@@ -76,13 +78,13 @@ def decide(
 def has_method(route: Route, method: str) -> bool:
     """Whether the route takes a method: exactly those it lists, and HEAD where it takes GET (RFC 9110 9.3.2)."""
     if not route.methods:
-        return method in METHODS
+        return method in _METHODS
     return method in route.methods or (method == "HEAD" and "GET" in route.methods)
 
 
 def is_public(route: Route, path: str) -> bool:
     """Whether everybody may have a path. A route with ambiguous paths has none (``models.route``)."""
-    return any(within(path, prefix) for prefix in route.public_paths)
+    return bool(route.public_paths) and any(within(path, prefix) for prefix in route.public_paths)
 
 
 def broken_rule(route: Route, session: Session, connection: Connection | None, groups_claim: str) -> str:
@@ -97,9 +99,9 @@ def broken_rule(route: Route, session: Session, connection: Connection | None, g
         return "user"
     if allow.email_domains and email_domain(profile, connection) not in allow.email_domains:
         return "email_domain"
-    if allow.groups and not set(allow.groups) & set(texts(profile.get(groups_claim))):
+    if allow.groups and not set(allow.groups).intersection(texts(profile.get(groups_claim))):
         return "group"
-    if not all(has_one(profile.get(name), wanted) for name, wanted in allow.claims.items()):
+    if allow.claims and not all(has_one(profile.get(name), wanted) for name, wanted in allow.claims.items()):
         return "claim"
     return "acr" if allow.acr and session.acr not in allow.acr else ""
 
