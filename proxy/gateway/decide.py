@@ -82,6 +82,11 @@ def has_method(route: Route, method: str) -> bool:
     return method in route.methods or (method == "HEAD" and "GET" in route.methods)
 
 
+def methods_of(route: Route) -> tuple[str, ...]:
+    """Those it takes, for an Allow header (RFC 9110 10.2.1)."""
+    return tuple(method for method in METHODS if has_method(route, method))
+
+
 def is_public(route: Route, path: str) -> bool:
     """Whether everybody may have a path. A route with ambiguous paths has none (``models.route``)."""
     return bool(route.public_paths) and any(within(path, prefix) for prefix in route.public_paths)

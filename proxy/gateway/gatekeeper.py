@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from proxy.gateway import forwarded
 from proxy.gateway.asker import is_document, is_program, is_safe
-from proxy.gateway.decide import Decision, Step, decide, has_method, is_public
+from proxy.gateway.decide import Decision, Step, decide, has_method, is_public, methods_of
 from proxy.gateway.forward_auth import ForwardAuth, Question
 from proxy.gateway.forwarded import Client, Senders
 from proxy.gateway.held import Held
@@ -161,7 +161,8 @@ class Gatekeeper:
             return self._nobody(asked, match, client, "preflight")
         method = asked.method.decode("latin-1")
         if not has_method(route, method):
-            return self.trouble(asked, 405, "method")
+            reply, allowed = self.trouble(asked, 405, "method"), ("Allow", ", ".join(methods_of(route)))
+            return replace(reply, headers=(*(each for each in reply.headers if each[0] != "Allow"), allowed))
         session = None
         if not is_public(route, match.path) or self._cookie(asked):
             session = await self._maybe(asked, match)

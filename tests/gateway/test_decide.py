@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.gateway.decide import Decision, Step, decide, email_domain, has_one
+from proxy.gateway.decide import Decision, Step, decide, email_domain, has_one, methods_of
 from proxy.models import Connection, ConnectionOptions
 from proxy.models.route import Route
 from tests.downstream.world import a_session
@@ -209,3 +209,9 @@ def test_gw_15_nobody_is_let_in_without_a_session() -> None:
 def test_nothing_is_equal_to_nothing() -> None:
     """An attribute that is not there meets no wish, not even an odd one."""
     assert not any(has_one(None, wish) for wish in ("", 0, False, ()))
+
+
+def test_the_methods_of_a_route_can_be_told() -> None:
+    """RFC 9110 15.5.6: with the answer to another one."""
+    assert methods_of(route(methods=["POST", "GET"])) == ("GET", "HEAD", "POST")
+    assert "TRACE" not in methods_of(route()) and "PROPFIND" in methods_of(route())

@@ -129,6 +129,7 @@ async def test_gw_14_methods_are_those_of_the_route(world: Gated) -> None:
     }
     assert {answered.pop("GET"), answered.pop("HEAD")} == {200}
     assert set(answered.values()) <= {400, 405, 501}, answered
+    assert (await world.ask(FETCH, target="POST /public")).header("Allow") == "GET, HEAD"
     connect = f"CONNECT {HERE}:{world.port} HTTP/1.1\r\nHost: {HERE}:{world.port}\r\nConnection: close\r\n\r\n"
     assert (await world.send(connect.encode())).status in (400, 405, 501)
     await world.ask("X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "X-HTTP-Method: DELETE",
