@@ -48,4 +48,4 @@ def run(gate: Gate, load: str, cookies: list[str], at_once: int) -> Run:
     size = BIG if load == MEBIBYTE else size
     some = cookies if load == PEOPLE else cookies[:1]
     requests = [request(target, host, {**headers, "Cookie": cookie}) for cookie in some]
-    return lambda times: flood(gate.netloc, requests, size, times, at_once)
+    return lambda times: flood(host, requests, size, times, at_once)

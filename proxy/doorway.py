@@ -65,7 +65,8 @@ class Doorway:
         hosts = (origin(parts.issuer).partition("://")[2], *self.routes.hosts)
 
         def ours(host: bytes, path: bytes) -> bool:
-            return self.routes.names(host) or path == forward_auth.path
+            """On the site's port: apps, unless they have a port of their own, and what servers ask at the issuer."""
+            return path == forward_auth.path or (gateway.port is None and self.routes.names(host))
 
         self.proxy = ReverseProxy(
             self.keeper, Sorting(names), Answers(names, hosts), senders, self.streams, self.upstreams, ours,

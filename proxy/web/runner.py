@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
@@ -45,8 +45,7 @@ class Farewell:
 
 @dataclass(frozen=True)
 class Serving:
-    """How a site is served. ``doors`` are answered before the gate, at paths of their own; ``shared``: what stands
-    before the site, if anything, listens on the site's port (``porch``)."""
+    """How a site is served. ``doors`` are answered before the gate, at paths of their own."""
 
     issuer: str
     doors: Mapping[str, Door] = field(default_factory=dict)
@@ -55,7 +54,6 @@ class Serving:
     capacity: Capacity = field(default_factory=Capacity)
     farewell: Farewell = Farewell()
     tls: ssl.SSLContext | None = None
-    shared: bool = True
 
 
 class Runner(web.AppRunner):
@@ -92,19 +90,19 @@ class Runner(web.AppRunner):
             limits=serving.limits,
             proxies=serving.proxies,
             issuer=serving.issuer,
-            porch=self.porch if serving.shared else None,
+            porch=self.porch,
             request_factory=functools.partial(site._make_request, _cls=request_class),
             access_log=None,
             auto_decompress=False,
         )
         if self.porch is not None:
-            self.porch.serve(serving.limits, serving.proxies, guard if serving.shared else None)
+            self.porch.serve(serving.limits, serving.proxies, guard)
         return guard
 
     def protocol(self, *, gateway: bool) -> SiteProtocol:
         """What makes the protocol of a connection to the site's port, or to the gateway's own."""
         shared, secure = not gateway, self.serving.tls is not None
-        if self.porch is not None and (gateway or self.serving.shared):
+        if self.porch is not None:
             return self.porch.protocol(shared=shared, secure=secure)
         return cast(SiteProtocol, self.server)
 
@@ -147,7 +145,7 @@ async def serve(
 ) -> AsyncIterator[Runner]:
     """Serve ``site`` on ``sock`` while the block runs, and what stands before it on ``gateway`` if that has a port of
     its own; then stop at once."""
-    runner = Runner(site, replace(serving, shared=gateway is None))
+    runner = Runner(site, serving)
     await runner.setup()
     try:
         await listen(runner, sock, serving.tls)

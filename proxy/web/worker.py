@@ -91,7 +91,7 @@ async def start(
     issuer, proxies = settings.tenant.issuer, Proxies(settings.server.trusted_proxies)
     base = urlsplit(issuer).path
     outside = {} if sockets.internal else doors(health, base, proxies)
-    serving = Serving(issuer, outside, proxies, farewell=farewell_of(issuer), tls=tls, shared=sockets.gateway is None)
+    serving = Serving(issuer, outside, proxies, farewell=farewell_of(issuer), tls=tls)
     runner = Runner(site, serving)
     await runner.setup()
     internal = await start_internal(doors(health, base, None), sockets.internal) if sockets.internal else None

@@ -16,6 +16,7 @@ from proxy.store.memory import MemoryStore
 from proxy.web.porch import PORCH
 from tests.kit.echo_app import EchoApp, echo_app
 from tests.kit.isthmus import Node, connection, isthmus
+from tests.kit.valkey import free_port
 from tests.kit.waiting import eventually
 
 APP = "localhost"
@@ -23,14 +24,14 @@ PAGE = b"Accept: application/json\r\n"
 
 
 @asynccontextmanager
-async def shared(directory: Path) -> AsyncIterator[tuple[Node, EchoApp]]:
-    """Isthmus and an app's host on one port."""
+async def shared(directory: Path, **gateway: Any) -> AsyncIterator[tuple[Node, EchoApp]]:
+    """Isthmus and an app's host on one port; ``gateway`` are more of its keys."""
     async with echo_app() as app:
         routes = [{"host": APP, "upstream": app.url, "public_paths": ["/public"]}]
         tables: dict[str, Any] = {
             "connections": [connection("corp", "http://localhost:9/", "front_channel", ("gateway",))]
         }
-        async with isthmus(directory, MemoryStore(), gateway={"routes": routes}, **tables) as node:
+        async with isthmus(directory, MemoryStore(), gateway={"routes": routes, **gateway}, **tables) as node:
             yield node, app
 
 
@@ -117,3 +118,12 @@ async def test_gw_33_a_host_that_nobody_has_is_421(tmp_path: Path) -> None:
 def test_whose_a_head_is(head: bytes, host: bytes, path: bytes) -> None:
     """Looked at, not believed: who answers reads it again."""
     assert sniff(head) == (host, path)
+
+
+async def test_where_apps_have_a_port_of_their_own_the_site_still_answers_servers(tmp_path: Path) -> None:
+    """``{issuer}forward-auth`` stays at the issuer; the hosts of apps are not answered there."""
+    async with shared(tmp_path, port=free_port()) as (node, app), connected(node) as (near, out):
+        assert b"trusts" in await asks(node, near, out, "127.0.0.1", "/forward-auth")
+        assert b"200 OK" in await asks(node, near, out, "127.0.0.1", "/.well-known/openid-configuration")
+        assert b"200 OK" not in await asks(node, near, out, APP, "/public/x")
+        assert not app.targets
