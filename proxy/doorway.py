@@ -60,7 +60,7 @@ class Doorway:
         names = Names(configured(gateway))
         proxies = Proxies(settings.server.trusted_proxies)
         senders = Senders(proxies, self.routes.scheme)
-        forward_auth = ForwardAuth(parts.issuer, self.routes.hosts, proxies, lambda route: names_of(route, gateway))
+        forward_auth = ForwardAuth(parts.issuer, self.routes.spelled, proxies, lambda route: names_of(route, gateway))
         self.keeper = self._keeper(senders, forward_auth, Shown(rendering(pages, parts.issuer)))
         hosts = (origin(parts.issuer).partition("://")[2], *self.routes.hosts)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from proxy.gateway.paths import canonical
+from proxy.gateway.paths import REMEMBERED, canonical
 from proxy.gateway.request import Malformed
 from proxy.models.route import OWN_PATH, Route
 from proxy.settings import Settings
@@ -69,6 +69,11 @@ class Routes:
         """The hosts of all routes, as they name them."""
         return self._of.keys()
 
+    @property
+    def spelled(self) -> Iterable[str]:
+        """The same, in every way that a Host header may name them."""
+        return (name.decode("ascii") for name in self._spelled)
+
     def of(self, host: str) -> tuple[Route, ...]:
         """The routes of a host, the longest prefix first."""
         return self._of[host].routes if host in self._of else ()
@@ -94,7 +99,8 @@ class Routes:
     def match(self, host: bytes, target: bytes) -> Match | None:
         """Where a request goes; None: its host is none of ours, or no route of the host takes its path. Raises
         ``Malformed``."""
-        return self._lately(host, target)
+        look = self._lately if len(host) + len(target) <= REMEMBERED else self._match
+        return look(host, target)
 
     def _match(self, host: bytes, target: bytes) -> Match | None:
         named = self.host_of(host)

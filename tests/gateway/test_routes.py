@@ -181,7 +181,8 @@ def test_where_browsers_find_a_host(
     found = routes({"host": host}, issuer=issuer, gateway_port=port, **server)
     assert found.origin(host) == origin
     assert found.host_of(origin.partition("//")[2].encode()) == host
-    assert list(found.hosts) == [host]
+    assert list(found.hosts) == [host] and host in found.spelled
+    assert all(found.host_of(name.encode()) == host for name in found.spelled)
 
 
 def test_a_host_that_names_a_port_is_there_alone() -> None:
@@ -196,3 +197,12 @@ def test_a_host_with_a_port_goes_before_the_port_we_listen_on() -> None:
     found = routes({}, {"host": "app.example:9000"})
     assert taken(found, b"app.example:9000") == "app.example:9000/"
     assert taken(found, b"app.example") == "app.example/"
+
+
+def test_long_targets_are_found_like_others() -> None:
+    """They are only not remembered."""
+    found = routes({}, {"path_prefix": "/admin"})
+    for _ in range(2):
+        assert taken(found, b"app.example", b"/admin/" + b"a" * 2000) == "app.example/admin"
+        assert taken(found, b"app.example", b"/admin/" + b"a" * 2000 + b"/..") == "bad"
+    assert found.names(b"APP.example") and not found.names(b"a@b") and not found.names(b"other.example")
