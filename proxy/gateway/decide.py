@@ -52,11 +52,9 @@ def decide(
     connections: Mapping[str, Connection],
     groups_claim: str,
     verdict: bool | None = None,
-    *,
-    stepped_up: bool = False,
 ) -> Decision:
     """May ``method`` on ``path`` pass, for whom ``session`` names? ``verdict`` is what plugins said, None before they
-    were asked; ``stepped_up``: the login was made for the route's ``acr`` already, another one would bring no more."""
+    were asked. Whether another login was tried for the route's ``acr`` is known on the way back from it (``own``)."""
     if not has_method(route, method):
         return Decision(Step.METHOD, "method")
     if is_public(route, path):
@@ -65,7 +63,7 @@ def decide(
         return NO_SESSION
     broken = broken_rule(route, session, connections.get(session.connection), groups_claim)
     if broken == "acr":
-        return Decision(Step.FORBID if stepped_up else Step.STEP_UP, broken)
+        return Decision(Step.STEP_UP, broken)
     if broken:
         return Decision(Step.FORBID, broken)
     if route.allow.plugin and verdict is None:

@@ -28,12 +28,12 @@ def route(allow: dict[str, Any] | None = None, **changes: Any) -> Route:
 
 def said(
     allow: dict[str, Any], profile: dict[str, Any] | None = None, *, verdict: bool | None = None,
-    corp: Connection | None = None, stepped_up: bool = False, **session: Any,
+    corp: Connection | None = None, **session: Any,
 ) -> str:  # fmt: skip
     """What is decided about Ada: the step, and the rule that decided."""
     person = a_session(profile=profile or {}, **session)
     connections = {"corp": corp or connection()}
-    found = decide(route(allow), "GET", "/", person, connections, "groups", verdict, stepped_up=stepped_up)
+    found = decide(route(allow), "GET", "/", person, connections, "groups", verdict)
     return f"{found.step.name} {found.reason}"
 
 
@@ -126,13 +126,12 @@ def test_a_connection_that_is_gone_or_not_for_us_lets_nobody_in(corp: Connection
     assert found == Decision(Step.FORBID, "connection")
 
 
-def test_acr_that_is_not_met_asks_for_another_login_once() -> None:
+def test_acr_that_is_not_met_asks_for_another_login() -> None:
     """And comes last: who lacks a group need not log in again to hear so."""
     allow = {"acr": ["mfa", "hw"]}
     assert said(allow, acr="mfa") == "PASS allowed"
     assert said(allow, acr="") == said(allow, acr="MFA") == "STEP_UP acr"
-    assert said(allow, acr="pwd", stepped_up=True) == "FORBID acr"
-    assert said(allow, acr="hw", stepped_up=True) == "PASS allowed"
+    assert said(allow, acr="hw") == "PASS allowed"
     assert said({**allow, "groups": ["ops"]}, acr="pwd") == "FORBID group"
 
 
