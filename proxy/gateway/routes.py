@@ -36,7 +36,6 @@ class Prefixes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._of = {route.path_prefix: route for route in routes}
         self._depth = max(prefix.rstrip("/").count("/") for prefix in self._of)
-        self.routes = tuple(sorted(self._of.values(), key=lambda route: -len(route.path_prefix)))
 
     def find(self, path: str) -> Route | None:
         """The route with the longest prefix that ``path`` is, or lies below."""
@@ -73,10 +72,6 @@ class Routes:
     def spelled(self) -> Iterable[str]:
         """The same, in every way that a Host header may name them."""
         return (name.decode("ascii") for name in self._spelled)
-
-    def of(self, host: str) -> tuple[Route, ...]:
-        """The routes of a host, the longest prefix first."""
-        return self._of[host].routes if host in self._of else ()
 
     def host_of(self, sent: bytes) -> str | None:
         """The host that a Host header means, as the routes name it; None: it is no host of ours. Raises ``Malformed``
