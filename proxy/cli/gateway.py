@@ -56,7 +56,9 @@ def explain(
         raise Misconfigured(Problem("gateway", "routes", "there are none; add one under [[gateway.routes]]"))
     routes = Routes(settings)
     place = _place(routes, url) if url else None
-    session, connections = with_store(settings, lambda store: _who(store, settings, user))
+    session, connections = None, settings.connections
+    if user:
+        session, connections = with_store(settings, lambda store: _who(store, settings, user))
     desk = Desk(settings, routes, Asking(session, connections, settings.gateway.groups_claim, method))
     with desk:
         return _all(desk, json=json) if place is None else _one(desk, *place, json=json)
@@ -75,14 +77,12 @@ def _place(routes: Routes, url: str) -> tuple[str, str]:
     return parts.netloc, "".join(sign if sign.isascii() else quote(sign) for sign in target)
 
 
-async def _who(store: Store, settings: Settings, user: str) -> tuple[Session | None, Mapping[str, Connection]]:
-    """A session of the person, if one is meant, and all connections. Raises Misconfigured, ``Unavailable``."""
+async def _who(store: Store, settings: Settings, user: str) -> tuple[Session, Mapping[str, Connection]]:
+    """A session of the person, and all connections. Raises Misconfigured, ``Unavailable``."""
     from proxy.roster import Roster
 
     roster = Roster(settings.connections, store)
     await roster.refresh()
-    if not user:
-        return None, roster
     found = await _find(store, roster, user)
     if found.blocked:
         raise Misconfigured(Problem("gateway explain", "--user", "this person is blocked: nothing lets them in"))
