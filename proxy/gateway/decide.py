@@ -15,6 +15,7 @@ from proxy.gateway.paths import within
 from proxy.models import Connection, Session
 from proxy.models.connection_options import TENANT_ID
 from proxy.models.route import METHODS, Route
+from proxy.settings.gateway_rules import GATEWAY
 
 _METHODS = frozenset(METHODS)
 
@@ -94,7 +95,7 @@ def broken_rule(route: Route, session: Session, connection: Connection | None, g
     """The first kind of rule that does not hold for a session; empty if all do. ``acr`` comes last: another login may
     mend it."""
     allow, profile = route.allow, session.profile
-    if connection is None or "gateway" not in connection.enabled_clients:
+    if connection is None or GATEWAY not in connection.enabled_clients:
         return "connection"
     if allow.connections and session.connection not in allow.connections:
         return "connection"

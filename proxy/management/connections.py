@@ -18,7 +18,7 @@ from proxy.management.view import matches
 from proxy.models import Connection
 from proxy.models.connection_options import NEEDS
 from proxy.roster import MOST, Entry, NameTaken, Roster, new_id
-from proxy.settings.rules import GATEWAY
+from proxy.settings.gateway_rules import GATEWAY
 from proxy.upstream.health import Health
 
 Diagnose = Callable[[Connection], Awaitable[Health]]

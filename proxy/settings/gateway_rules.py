@@ -17,7 +17,8 @@ from proxy.settings.problems import Fault
 from proxy.settings.shape import File
 
 GATEWAY = "gateway"
-"""The client that the gateway is, in ``enabled_clients``."""
+"""The client that Isthmus itself is in front of apps that speak no OpenID Connect. It may be enabled before it is used.
+"""
 PREFIX = "oidc|"
 """How every user id begins."""
 
@@ -26,6 +27,8 @@ def broken(file: File) -> Iterator[Fault]:
     """Every rule that the routes break."""
     if file.gateway.port and file.gateway.port in (file.server.port, file.server.internal_port):
         yield Fault(("gateway", "port"), "must be another port than the server's; without the key they share one")
+    if GATEWAY in file.clients:
+        yield Fault(("clients", GATEWAY, "client_id"), "is the gateway's own; give the application another id")
     yield from _places(file)
     for number, route in enumerate(file.gateway.routes):
         for name, remedy in _route(file, route):

@@ -14,12 +14,10 @@ from proxy.models.connection_options import BACK
 from proxy.models.connection_rules import inconsistencies as of_connection
 from proxy.oidc.urls import is_loopback
 from proxy.settings import gateway_rules
+from proxy.settings.gateway_rules import GATEWAY
 from proxy.settings.problems import Fault
 from proxy.settings.shape import File
 
-GATEWAY = "gateway"
-"""The client that Isthmus itself is in front of apps that speak no OpenID Connect. It may be enabled before it is used.
-"""
 LEAST_BUDGET = 1200
 ADDRESSES = (
     "discovery_url",

@@ -75,6 +75,13 @@ def test_the_gateways_port_is_its_own(bench: Bench, other: dict[str, Any]) -> No
     assert "gateway.port: must be another port" in line
 
 
+def test_no_application_is_the_gateway(bench: Bench) -> None:
+    """Its name in ``enabled_clients`` means one thing, with routes or without."""
+    assert any("clients[gateway].client_id: is the gateway's own" in one for one in bench.mistakes(
+        at={"clients.0.client_id": "gateway", "connections.0.enabled_clients": []}
+    ))  # fmt: skip
+
+
 def test_a_connection_named_in_a_rule_is_open_to_the_gateway(bench: Bench) -> None:
     """Otherwise nobody comes through it; one that the file does not know may be added over the API."""
     named = route(allow={"connections": ["corp"]})
