@@ -6,7 +6,7 @@ than it looks, is a warning: it may be meant, and a connection may be added late
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from proxy.models import Connection
@@ -30,9 +30,18 @@ def broken(file: File) -> Iterator[Fault]:
     if GATEWAY in file.clients:
         yield Fault(("clients", GATEWAY, "client_id"), "is the gateway's own; give the application another id")
     yield from _places(file)
+    by_host = _by_host(file)
     for number, route in enumerate(file.gateway.routes):
-        for name, remedy in _route(file, route):
+        for name, remedy in _route(file, route, by_host[route.host]):
             yield Fault(("gateway", "routes", number, *name.split(".")), remedy)
+
+
+def _by_host(file: File) -> dict[str, list[Route]]:
+    """The routes of each host."""
+    found: dict[str, list[Route]] = {}
+    for route in file.gateway.routes:
+        found.setdefault(route.host, []).append(route)
+    return found
 
 
 def _places(file: File) -> Iterator[Fault]:
@@ -67,9 +76,8 @@ def _usual(issuer: str) -> str:
     return origin(issuer).lower().removesuffix(":443" if issuer.startswith("https:") else ":80")
 
 
-def _route(file: File, route: Route) -> Iterator[tuple[str, str]]:
-    others = [each for each in file.gateway.routes if each is not route and each.host == route.host]
-    if route.ambiguous_paths and others:
+def _route(file: File, route: Route, of_host: Sequence[Route]) -> Iterator[tuple[str, str]]:
+    if route.ambiguous_paths and len(of_host) > 1:
         yield "ambiguous_paths", "needs a host without other routes: the app may take such a path for one of theirs"
     if route.token == "ours" and not route.audience:
         yield "audience", 'is missing; token = "ours" needs the API that the token is for'
@@ -91,8 +99,10 @@ def doubtful(file: File) -> Iterator[str]:
             "server.trusted_proxies: without it, and without tls_cert, every request to the gateway is plain http, and "
             "is sent on to https"
         )
+    by_host, usable = _by_host(file), set(_open(file))
     for number, route in enumerate(file.gateway.routes):
-        yield from (f"gateway.routes[{number}].{said}" for said in _doubtful(file, route))
+        doubts = (*_doubtful(file, route), *_public(route, by_host[route.host]), *_allowed(file, route, usable))
+        yield from (f"gateway.routes[{number}].{said}" for said in doubts)
 
 
 def _open(file: File) -> dict[str, Connection]:
@@ -108,18 +118,13 @@ def _doubtful(file: File, route: Route) -> Iterator[str]:
         yield "trust: is for https, and no upstream has it"
     if route.audience and route.token != "ours":
         yield 'audience: is for token = "ours" alone'
-    yield from _public(file, route)
-    yield from _allowed(file, route)
 
 
-def _public(file: File, route: Route) -> Iterator[str]:
+def _public(route: Route, of_host: Sequence[Route]) -> Iterator[str]:
     """Public paths that never match, and those that match everything (MG-19)."""
     if route.public_paths and route.methods and not {"GET", "HEAD"} & set(route.methods):
         yield "public_paths: methods has no GET, so no browser can open them"
-    deeper = [
-        each for each in file.gateway.routes
-        if each.host == route.host and each is not route and _below(each.path_prefix, route.path_prefix)
-    ]  # fmt: skip
+    deeper = [each for each in of_host if each is not route and _below(each.path_prefix, route.path_prefix)]
     for path in route.public_paths:
         if _below(route.path_prefix, path):
             yield f"public_paths: {path} is all of the route: everybody gets in, and allow is not looked at"
@@ -135,7 +140,7 @@ def _below(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
 
 
-def _allowed(file: File, route: Route) -> Iterator[str]:
+def _allowed(file: File, route: Route, usable: set[str]) -> Iterator[str]:
     """Rules that say less, or more, than they look."""
     allow = route.allow
     for name in sorted(allow.model_fields_set):
@@ -144,7 +149,7 @@ def _allowed(file: File, route: Route) -> Iterator[str]:
     for name in allow.connections:
         if name not in file.connections:
             yield f"allow.connections: {name} is no connection of this file; nobody comes through it"
-    usable = {name for name in _open(file) if not allow.connections or name in allow.connections}
+    usable = {name for name in usable if not allow.connections or name in allow.connections}
     for user in allow.users:
         connection = user.removeprefix(PREFIX).partition("|")[0]
         if not user.startswith(PREFIX):
