@@ -132,7 +132,7 @@ def rendering(pages: Pages, issuer: str) -> Render:
     """Renders pages for the hosts of apps: style and pictures come from the issuer's."""
     home = origin(issuer)
 
-    def render(template: str, values: Mapping[str, Any], script: str) -> tuple[str, str]:
-        return pages.render(template, values), policy(script=script, home=home)
+    def render(template: str, values: Mapping[str, Any], script: str, leads_away: bool) -> tuple[str, str]:
+        return pages.render(template, values), policy(script=script, leads_away=leads_away, home=home)
 
     return render

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
-from proxy.gateway import forwarded
+from proxy.gateway import elsewhere, forms, forwarded
 from proxy.gateway.asker import is_document, is_program, is_safe
 from proxy.gateway.decide import Decision, Step, decide, has_method, is_public, methods_of
 from proxy.gateway.forward_auth import ForwardAuth, Question
@@ -23,24 +23,24 @@ from proxy.gateway.forwarded import Client, Senders
 from proxy.gateway.held import Held
 from proxy.gateway.identity import CannotSay, Identities
 from proxy.gateway.links import Links
-from proxy.gateway.own import LOGOUT, Own, new_verifier
+from proxy.gateway.own import LOGOUT, Own, login_at, new_verifier
 from proxy.gateway.request import Asked, Malformed
 from proxy.gateway.routes import Match, Routes
 from proxy.gateway.shown import Shown, told
 from proxy.gateway.sorting import LONGEST_COOKIES, without_ours
 from proxy.gateway.verdict import BodyTooLarge, Forward, ReadBody, Reply, Verdict
-from proxy.gateway.visits import MOST_FORM, Visit
+from proxy.gateway.visits import Visit
 from proxy.http import cookies
 from proxy.models import Connection, Session
 from proxy.models.route import Route
 from proxy.oidc.errors import Unavailable
 from proxy.telemetry import logs
 
-FORM: Final = b"application/x-www-form-urlencoded"
-EVENTS: Final = b"text/event-stream"
 LOST_FORM: Final = (
-    "You are not logged in any more, so nothing was sent on. Log in in another tab; then send this again."
+    "You are not logged in any more, so nothing was sent on. Log in in another tab, come back to this one, and load it "
+    "again: your browser will offer to send the same once more."
 )
+TWO_LOGINS: Final = "Your browser sent two different logins for this app. Both are forgotten now; please start again."
 Consult = Callable[[Connection, Route, str, str, Mapping[str, Any]], Awaitable[bool]]
 """Asks the plugins about a method and a path for a profile. Never raises: whatever goes wrong is no yes."""
 
@@ -151,21 +151,18 @@ class Gatekeeper:
             known = self.routes.host_of(asked.host) is not None
             return self.trouble(asked, 404 if known else 421, "no_route" if known else "host")
         if match.route is None:
-            session = await self._session(asked, match.host)
-            return await self.own.answer(asked, match, session, self.clock())
+            return await self.own.answer(asked, match, lambda: self._session(asked, match.host), self.clock())
         verdict = await self._on_route(asked, match, match.route, client, body)
         return verdict if isinstance(verdict, Forward) else replace(verdict, route=match.route.label)
 
     async def _on_route(self, asked: Asked, match: Match, route: Route, client: Client, body: ReadBody) -> Verdict:
-        if self._is_preflight(asked, route):
+        if elsewhere.is_preflight(asked, route):
             return self._nobody(asked, match, client, "preflight")
         method = asked.method.decode("latin-1")
         if not has_method(route, method):
             reply, allowed = self.trouble(asked, 405, "method"), ("Allow", ", ".join(methods_of(route)))
             return replace(reply, headers=(*(each for each in reply.headers if each[0] != "Allow"), allowed))
-        session = None
-        if not is_public(route, match.path) or self._cookie(asked):
-            session = await self._maybe(asked, match)
+        session = None if is_public(route, match.path) else await self._session(asked, match.host)
         decision = self._decide(match, asked, session)
         if decision.step is Step.ASK_PLUGIN and session is not None:
             connection = self.connections[session.connection]
@@ -177,19 +174,10 @@ class Gatekeeper:
             await self.identities.prepare(route, session, self.clock())
             return self._passed(asked, match, client, session)
         if decision.step is Step.LOG_IN:
-            return await self._log_in(asked, match, route, body, decision)
+            return await self._log_in(asked, match, route, client, body, decision)
         if decision.step is Step.STEP_UP:
-            return await self._log_in(asked, match, route, body, decision, acr=route.allow.acr)
+            return await self._log_in(asked, match, route, client, body, decision, acr=route.allow.acr)
         return self._forbidden(asked, match, decision)
-
-    async def _maybe(self, asked: Asked, match: Match) -> Session | None:
-        """Who is logged in; on a public path nobody is missed, so there the store may be away."""
-        try:
-            return await self._session(asked, match.host)
-        except Unavailable:
-            if match.route is not None and is_public(match.route, match.path):
-                return None
-            raise
 
     async def _session(self, asked: Asked, host: str) -> Session | None:
         """Raises ``Unavailable``."""
@@ -247,61 +235,49 @@ class Gatekeeper:
 
     def _foreign(self, asked: Asked, match: Match, route: Route) -> str:
         """Why a request that keeps a connection open is another site's doing, or not for this app; empty if it is
-        fine. A page of another site may open a WebSocket with the person's cookies (RFC 6455 10.2)."""
-        if not asked.upgrade and asked.seen.get(b"accept") != EVENTS:
+        fine."""
+        if not elsewhere.lasts(asked):
             return ""
-        allowed = (self.routes.origin(match.host), *route.origins)
-        sender = asked.seen.get(b"origin", b"").decode("latin-1")
-        if asked.upgrade.lower() == b"websocket":
-            if not route.websocket:
-                return "websocket_off"
-            return "" if sender in allowed else "origin"
-        asked.upgrade = b""  # no other protocol is spoken here (RFC 9110 7.8: it may be ignored)
-        return "" if not sender or sender in allowed else "origin"
-
-    def _is_preflight(self, asked: Asked, route: Route) -> bool:
-        """A CORS preflight (Fetch 4.8), on a route whose app answers them itself (GW-13)."""
-        return (
-            route.cors_preflight
-            and asked.method == b"OPTIONS"
-            and b"access-control-request-method" in asked.seen
-            and b"origin" in asked.seen
-            and not asked.has_body
-        )
+        return elsewhere.refusal(asked, route, (self.routes.origin(match.host), *route.origins))
 
     # --- to a login ---
 
     async def _log_in(
-        self, asked: Asked, match: Match, route: Route, body: ReadBody, decision: Decision, acr: tuple[str, ...] = ()
+        self,
+        asked: Asked,
+        match: Match,
+        route: Route,
+        client: Client,
+        body: ReadBody,
+        decision: Decision,
+        acr: tuple[str, ...] = (),
     ) -> Reply:
         """Raises ``Unavailable``."""
+        login = login_at(self.routes.origin(match.host), route.path_prefix)
         if is_program(asked):
-            here = self.routes.origin(match.host)
-            return replace(told(401, "log in at this address, in a browser", login=f"{here}/"), reason=decision.reason)
-        form = None
-        if not is_safe(asked):
-            form = await self._form(asked, match, route, body)
-            if form is None:
-                reply = self.shown.problem(401, asked.id, detail=LOST_FORM, again="/")
-                return replace(reply, reason=decision.reason)
-        target = match.wire.decode("ascii")
-        visit = Visit(match.host, target, new_verifier(), is_document(asked), form, acr)
-        return replace(await self.own.depart(asked, visit), reason=decision.reason)
+            reply = told(401, "log in at this address, in a browser", login=login)
+        elif cookies.read(asked.cookies, self.cookie) is cookies.TOSSED:  # another login would change nothing (SE-07)
+            reply = self.shown.problem(400, asked.id, detail=TWO_LOGINS, again=login)
+            reply = replace(reply, headers=(*reply.headers, self.own.forgotten))
+        else:
+            form = None if is_safe(asked) else await self._form(asked, match, route, client, body)
+            if form is None and not is_safe(asked):
+                reply = self.shown.problem(401, asked.id, detail=LOST_FORM, again=login, new_tab=True)
+            else:
+                visit = Visit(match.host, match.wire.decode("ascii"), new_verifier(), is_document(asked), form, acr)
+                reply = await self.own.depart(asked, visit)
+        return replace(reply, reason=decision.reason)
 
-    async def _form(self, asked: Asked, match: Match, route: Route, body: ReadBody) -> bytes | None:
-        """The form that was being sent, if it may be kept over the login (GW-26): of a route that wants it, from a page
-        of this very app, of a form's type, and not too large."""
-        kind = asked.seen.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        same_site = asked.seen.get(b"sec-fetch-site") == b"same-origin"
-        same_origin = asked.seen.get(b"origin", b"").decode("latin-1") == self.routes.origin(match.host)
-        if not (route.keep_forms and asked.method == b"POST" and kind == FORM and same_site and same_origin):
-            return None
-        if asked.length is not None and asked.length > MOST_FORM:
+    async def _form(self, asked: Asked, match: Match, route: Route, client: Client, body: ReadBody) -> bytes | None:
+        """The form that was being sent, if it may be kept over the login."""
+        if not forms.may_be_kept(asked, route, self.routes.origin(match.host)):
             return None
         try:
-            return await body(MOST_FORM)
+            form = await body(forms.MOST)
         except BodyTooLarge:
             return None
+        kept = forms.fields_of(form) is not None and await self.own.visits.has_room(client.address, len(form))
+        return form if kept else None
 
     # --- no ---
 
@@ -317,12 +293,7 @@ class Gatekeeper:
             return self._to_https(asked)
         headers = (("Retry-After", "1"),) if status == 503 else ()
         headers = (("Allow", "GET, HEAD, POST"),) if status == 405 else headers
-        if asked is None or is_program(asked):
-            reply = told(status, headers=headers)
-        else:
-            reply = self.shown.problem(status, asked.id)
-            reply = replace(reply, headers=(*reply.headers, *headers))
-        return replace(reply, reason=reason)
+        return replace(self.shown.trouble(asked, status, headers=headers), reason=reason)
 
     def _to_https(self, asked: Asked) -> Reply:
         """Plain http is no way to an https host; only what loses nothing is sent on (SE-23)."""
@@ -335,12 +306,10 @@ class Gatekeeper:
     def _untold(self, asked: Asked, error: CannotSay) -> Reply:
         """The app cannot be told who this is, so nobody gets there (GW-31)."""
         headers = (("Retry-After", str(error.retry_after)),) if error.status == 503 else ()
-        if is_program(asked):
-            return replace(told(error.status, error.detail, headers=headers), reason=error.reason)
         host = self.routes.host_of(asked.host)
         again = f"{self.routes.origin(host)}{LOGOUT}" if host and error.reason == "log_in_again" else ""
-        reply = self.shown.problem(error.status, asked.id, detail=error.detail, again=again)
-        return replace(reply, headers=(*reply.headers, *headers), reason=error.reason)
+        reply = self.shown.trouble(asked, error.status, detail=error.detail, again=again, headers=headers)
+        return replace(reply, reason=error.reason)
 
     def _failed(self, asked: Asked, error: Exception) -> Reply:
         """What cannot be decided is no yes."""

@@ -14,16 +14,26 @@ from dataclasses import dataclass, field
 from proxy.bridge.session import Sessions
 from proxy.downstream.grant import session_key
 from proxy.models import Session
-from proxy.store import Get, Key, Op, Put, Store, key
+from proxy.store import Get, Key, Op, Put, Store, Touch, key
 
 TOUCH = 60.0
 """Seconds between two signs of life of one session, from one process."""
 MOST = 20_000
+"""Sessions whose last sign of life is remembered."""
+MOST_OF_ONE = 1000
+"""Links to one session; the oldest make room."""
+GRACE = 60
+"""Seconds for which a cookie that was replaced opens what it opened."""
 
 
 def link_key(sid: str, secret: str) -> Key:
     """Where a link lies."""
     return key("gate", secret, group=sid)
+
+
+def links_of(sid: str) -> Key:
+    """The index of a session's links."""
+    return key("gates", "open", group=sid)
 
 
 def parts_of(cookie: str) -> tuple[str, str] | None:
@@ -40,11 +50,14 @@ class Links:
     sessions: Sessions
     _touched: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
-    def begin(self, session: Session, host: str, now: float) -> tuple[str, Op]:
-        """A new link to a session: the cookie, 256 random bits (ASVS 7.2.3), and what writes it."""
-        secret = secrets.token_urlsafe(32)
+    def begin(self, session: Session, host: str, now: float, before: str = "") -> tuple[str, tuple[Op, ...]]:
+        """A new link to a session: the cookie, 256 random bits (ASVS 7.2.3), and what writes it. The cookie that the
+        browser had ``before`` is good only for what is under way with it."""
+        secret, sid = secrets.token_urlsafe(32), session.sid
         life = max(1, int(session.expires_at - now))
-        return f"{session.sid}.{secret}", Put(link_key(session.sid, secret), {"host": host}, life)
+        write = Put(link_key(sid, secret), {"host": host}, life, (links_of(sid),), MOST_OF_ONE)
+        last = parts_of(before)
+        return f"{sid}.{secret}", (write, Touch(link_key(*last), GRACE)) if last else (write,)
 
     async def follow(self, cookie: str, host: str, now: float) -> Session | None:
         """The live session that a cookie on ``host`` leads to, or None; a session that is used lives on. Raises

@@ -1,5 +1,6 @@
 """What the gateway answers itself below ``/.isthmus/`` on the host of an app: the way to a login and back, logout.
 
+    login?to=    begins a login, and leads back to a path of this host
     login/ID     a page that keeps the address's fragment here, in the browser, and goes on to the login
     callback     the way back: the authorization response (RFC 6749 4.1.2, RFC 9207) becomes the cookie of this host
     logout       on to the issuer's logout, and back to ``logged-out``
@@ -15,22 +16,25 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from proxy.bridge.session import Sessions
 from proxy.downstream.authorization_code import AuthorizationCode
 from proxy.downstream.grant import new_id, session_key
+from proxy.gateway import forms
+from proxy.gateway.asker import is_document
 from proxy.gateway.claims_source import ClaimsSource
 from proxy.gateway.decide import broken_rule
 from proxy.gateway.links import Links
 from proxy.gateway.request import Asked
 from proxy.gateway.routes import Match, Routes
 from proxy.gateway.shown import JSON, Shown, redirect, told
-from proxy.gateway.verdict import Reply
+from proxy.gateway.verdict import Headers, Reply
 from proxy.gateway.visits import Visit, Visits
+from proxy.http import cookies
 from proxy.http.cookies import cookie_name, line
 from proxy.models import Client, Connection, Session
 from proxy.models.route import OWN_PATH
@@ -39,11 +43,13 @@ from proxy.oidc.errors import ProtocolError, Refused
 from proxy.oidc.params import Params, printable
 from proxy.store import Store
 
-LOGIN: Final = f"{OWN_PATH}/login/"
+LOGIN: Final = f"{OWN_PATH}/login"
 CALLBACK: Final = f"{OWN_PATH}/callback"
 LOGOUT: Final = f"{OWN_PATH}/logout"
 LOGGED_OUT: Final = f"{OWN_PATH}/logged-out"
 SCOPE: Final = "openid profile email"
+Who = Callable[[], Awaitable[Session | None]]
+"""Looks who is logged in on the host. Raises ``Unavailable``."""
 
 
 def new_verifier() -> str:
@@ -54,6 +60,11 @@ def new_verifier() -> str:
 def challenge_of(verifier: str) -> str:
     """Its S256 challenge (RFC 7636 4.2)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
+
+
+def login_at(origin: str, path: str) -> str:
+    """The address where a login begins that leads back to a path."""
+    return f"{origin}{LOGIN}?{urlencode({'to': path}, safe='/')}"
 
 
 @dataclass(frozen=True)
@@ -78,12 +89,17 @@ class Own:
         """The name of the cookie on the hosts of apps."""
         return cookie_name("gateway", self.issuer)
 
+    @property
+    def forgotten(self) -> tuple[str, str]:
+        """The header that takes it away."""
+        return "Set-Cookie", line(self.cookie, "", max_age=0, same_site="Lax")
+
     # --- the way there ---
 
     async def depart(self, asked: Asked, visit: Visit) -> Reply:
         """Off to a login for ``visit``, by way of our page if the browser runs its scripts. Raises ``Unavailable``."""
         id, cookie = await self.visits.begin(visit, asked.cookies)
-        here = f"{self.routes.origin(visit.host)}{LOGIN}{id}"
+        here = f"{self.routes.origin(visit.host)}{LOGIN}/{id}"
         return redirect(here if visit.in_page else self.authorize_url(replace(visit, id=id)), cookie)
 
     def authorize_url(self, visit: Visit) -> str:
@@ -105,54 +121,74 @@ class Own:
 
     # --- the answers ---
 
-    async def answer(self, asked: Asked, match: Match, session: Session | None, now: float) -> Reply:
-        """The answer to a request below our path. ``session`` is who is logged in on the host. Raises
-        ``Unavailable``."""
+    async def answer(self, asked: Asked, match: Match, who: Who, now: float) -> Reply:
+        """The answer to a request below our path. Raises ``Malformed``, ``Unavailable``."""
         path, host = match.path, match.host
         if path == f"{OWN_PATH}/claims" and asked.method == b"GET":
             seen = asked.seen
             return await self.claims.answer(host, seen.get(b"authorization", b""), seen.get(b"accept", b""), now)
         if path == LOGOUT and asked.method in (b"GET", b"POST"):
             return self._logout(host)
-        if asked.method not in (b"GET", b"HEAD"):
-            return told(405, headers=(("Allow", "GET, HEAD"),))
-        if path.startswith(LOGIN):
-            return await self._login(asked, host, path.removeprefix(LOGIN))
-        if path == CALLBACK and asked.method == b"GET":
+        once = path in (LOGIN, CALLBACK)  # what happens there does not happen to find out what would
+        if asked.method != b"GET" and (once or asked.method != b"HEAD"):
+            return self.shown.trouble(asked, 405, headers=(("Allow", "GET" if once else "GET, HEAD"),))
+        if path == LOGIN:
+            return await self._begin(asked, match)
+        if path.startswith(f"{LOGIN}/"):
+            return await self._login(asked, host, path.removeprefix(f"{LOGIN}/"))
+        if path == CALLBACK:
             return await self._arrive(asked, match, now)
         if path == LOGGED_OUT:
-            forget = line(self.cookie, "", max_age=0, same_site="Lax")
-            return self.shown.page("gateway_logged_out.html", 200, {"again": "/"}, headers=(("Set-Cookie", forget),))
+            values = {"again": f"{self.routes.origin(host)}/"}
+            return self.shown.page("gateway_logged_out.html", 200, values, headers=(self.forgotten,))
         if path == f"{OWN_PATH}/me":
-            return _me(session)
-        return self.shown.problem(404, asked.id, again="/")
+            return _me(await who())
+        return self.shown.trouble(asked, 404, again="/")
+
+    async def _begin(self, asked: Asked, match: Match) -> Reply:
+        """A login that a page of the app asks for. It leads back to a path that a route of this very host takes, and to
+        no other place: the origin is never read from an address (GW-25)."""
+        try:
+            to = parameters.parse(_query(match)).get("to", "/")
+        except ProtocolError as error:
+            return self._refused(asked, error)
+        wanted = self.routes.match(match.host.encode("ascii"), to.encode("utf-8"))
+        if wanted is None or wanted.route is None:
+            return self.shown.trouble(asked, 404, again="/")
+        visit = Visit(match.host, wanted.wire.decode("ascii"), new_verifier(), is_document(asked))
+        return await self.depart(asked, visit)
 
     async def _login(self, asked: Asked, host: str, id: str) -> Reply:
-        """The page on the way to a login: its script keeps the fragment, and waits in tabs that nobody looks at."""
+        """The page on the way to a login: its script keeps the fragment, and waits in tabs that nobody looks at. A form
+        goes its own way: no other login helps it."""
         visit = await self.visits.look(id, host, asked.cookies)
         if visit is None:
             return self._lost(asked)
-        there, values = self.authorize_url(visit), {"id": visit.id, "target": _again(visit)}
-        return self.shown.page("gateway_login.html", 200, {**values, "url": there}, script="gateway_login")
+        target = self._target(visit) if visit.form is None else ""
+        values = {"id": visit.id, "target": target, "url": self.authorize_url(visit)}
+        return self.shown.page("gateway_login.html", 200, values, script="gateway_login")
+
+    def _target(self, visit: Visit) -> str:
+        """Where a visit leads, as an absolute address: of a path alone ``//`` would be the beginning of a host."""
+        return f"{self.routes.origin(visit.host)}{visit.target}"
 
     async def _arrive(self, asked: Asked, match: Match, now: float) -> Reply:
         """The authorization response: it becomes this host's cookie, and the person goes where they wanted to go."""
-        query = match.wire.partition(b"?")[2].decode("ascii")
         try:
-            params = parameters.parse(query)
+            params = parameters.parse(_query(match))
             visit = await self.visits.end(params.get("state", ""), match.host, asked.cookies)
             if visit is None:
                 return self._lost(asked)
             session = await self._redeem(params, visit, now)
         except ProtocolError as error:
-            return replace(self._refused(asked, error), reason=error.reason or error.code)
+            return self._refused(asked, error)
         if session is None:
             return self._lost(asked)
         return await self._welcome(asked, visit, session, now)
 
     async def _redeem(self, params: Params, visit: Visit, now: float) -> Session | None:
         """The session that the code was given for, if it is still there. Raises ``Refused``, ``Unavailable``."""
-        if params.get("iss", self.issuer) != self.issuer:  # RFC 9207 2.4
+        if params.get("iss") != self.issuer:  # RFC 9207 2.4: we always say it
             raise Refused("invalid_request", "this answer is somebody else's", reason="wrong_issuer")
         if "error" in params:
             raise Refused(printable(params["error"]), params.get("error_description", ""), reason="login_refused")
@@ -162,28 +198,38 @@ class Own:
 
     async def _welcome(self, asked: Asked, visit: Visit, session: Session, now: float) -> Reply:
         if visit.acr and self._not_strong_enough(visit, session):
-            return replace(self.shown.problem(403, asked.id, detail="A stronger login is needed here."), reason="acr")
-        cookie, write = self.links.begin(session, visit.host, now)
-        await self.store.run(write)
+            text = "You are logged in, but this page needs another way of logging in, and your login service gave none."
+            return replace(self.shown.trouble(asked, 403, detail=text, again=self._logout_at(visit.host)), reason="acr")
+        before = cookies.read(asked.cookies, self.cookie)
+        cookie, writes = self.links.begin(session, visit.host, now, before if isinstance(before, str) else "")
+        await self.store.run(*writes)
         life = max(1, int(session.expires_at - now))
         headers = (("Set-Cookie", line(self.cookie, cookie, max_age=life, same_site="Lax")),)
+        return replace(self._onward(visit, headers), reason="login")
+
+    def _onward(self, visit: Visit, headers: Headers) -> Reply:
+        """To where the person wanted to go, with what was left in the browser or here."""
+        target = self._target(visit)
         if visit.form is not None:
-            fields = parse_qsl(visit.form.decode("utf-8", "replace"), keep_blank_values=True)
-            values = {"action": visit.target, "fields": fields}
-            reply = self.shown.page("gateway_form.html", 200, values, script="gateway_form", headers=headers)
-        elif visit.in_page:
-            values = {"id": visit.id, "target": visit.target}
-            reply = self.shown.page("gateway_back.html", 200, values, script="gateway_back", headers=headers)
-        else:
-            reply = Reply(303, (("Location", visit.target), *headers))
-        return replace(reply, reason="login")
+            values = {"action": target, "fields": forms.fields_of(visit.form) or ()}
+            headers = (*headers, ("Referrer-Policy", "strict-origin"))  # else the app is told that the origin is null
+            return self.shown.page(
+                "gateway_form.html", 200, values, script="gateway_form", leads_away=True, headers=headers
+            )
+        if visit.in_page:
+            values = {"id": visit.id, "target": target}
+            return self.shown.page("gateway_back.html", 200, values, script="gateway_back", headers=headers)
+        return Reply(303, (("Location", target), *headers))
 
     def _not_strong_enough(self, visit: Visit, session: Session) -> bool:
-        match = self.routes.match(visit.host.encode(), visit.target.encode())
+        match = self.routes.match(visit.host.encode("ascii"), visit.target.encode("ascii"))
         if match is None or match.route is None:
             return False
         connection = self.connections.get(session.connection)
         return broken_rule(match.route, session, connection, self.groups_claim) == "acr"
+
+    def _logout_at(self, host: str) -> str:
+        return f"{self.routes.origin(host)}{LOGOUT}"
 
     def _logout(self, host: str) -> Reply:
         """On to the issuer, which asks and ends the session for all hosts (RP-Initiated Logout 2)."""
@@ -193,15 +239,15 @@ class Own:
 
     def _lost(self, asked: Asked) -> Reply:
         detail = "This login has ended, was used, or began in another browser."
-        return replace(self.shown.problem(400, asked.id, detail=detail, again="/"), reason="no_visit")
+        return replace(self.shown.trouble(asked, 400, detail=detail, again="/"), reason="no_visit")
 
     def _refused(self, asked: Asked, error: ProtocolError) -> Reply:
-        return self.shown.problem(403, asked.id, detail=printable(error.description), again="/")
+        reply = self.shown.trouble(asked, 403, detail=printable(error.description), again="/")
+        return replace(reply, reason=error.reason)
 
 
-def _again(visit: Visit) -> str:
-    """What a waiting tab loads when another one has logged in; a form goes its own way."""
-    return visit.target if visit.form is None else ""
+def _query(match: Match) -> str:
+    return match.wire.partition(b"?")[2].decode("ascii")
 
 
 def _me(session: Session | None) -> Reply:

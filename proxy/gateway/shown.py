@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from proxy.gateway.asker import is_program
+from proxy.gateway.request import Asked
 from proxy.gateway.verdict import Headers, Reply
 
 HTML: Final = ("Content-Type", "text/html; charset=utf-8")
 JSON: Final = ("Content-Type", "application/json")
-Render = Callable[[str, Mapping[str, Any], str], tuple[str, str]]
-"""Renders a template with values and a script, by its name; answers the page and its content security policy."""
+Render = Callable[[str, Mapping[str, Any], str, bool], tuple[str, str]]
+"""Renders a template with values and a script, by its name; whether its form may lead away to other sites; answers the
+page and its content security policy."""
 TOLD: Final[Mapping[int, tuple[str, str]]] = {
     400: ("This request cannot be read", "The address may be mistyped."),
     401: ("Please log in", "You are not logged in here, or not any more."),
     403: ("This is not for you", "You are logged in, but not allowed to see this."),
     404: ("There is nothing here", "The address may be old, or mistyped."),
     405: ("That does not work here", "This address cannot be asked in this way."),
+    408: ("That took too long", "The request did not arrive in time."),
     413: ("That is too large", "What was sent is larger than this address takes."),
     414: ("The address is too long", "It cannot be read here."),
     421: ("There is no app under this name", "The address may be mistyped."),
     431: ("The headers are too large", "Cookies of this site may be too many; delete them and try again."),
     500: ("Something went wrong here", "It is not your fault."),
-    502: ("The app cannot be reached", "It may be restarting. Nothing you sent was lost here; try again shortly."),
-    503: ("Please try again shortly", "We cannot tell just now whether you may see this. Nothing is lost."),
+    502: ("The app cannot be reached", "It may be restarting. Try again shortly."),
+    503: ("Please try again shortly", "We cannot tell just now whether you may see this."),
     504: ("The app does not answer", "It may be busy. Try again shortly."),
 }
 """Title and text for each status."""
@@ -48,17 +52,35 @@ class Shown:
     render: Render
 
     def page(
-        self, template: str, status: int, values: Mapping[str, Any], *, script: str = "", headers: Headers = ()
+        self,
+        template: str,
+        status: int,
+        values: Mapping[str, Any],
+        *,
+        script: str = "",
+        leads_away: bool = False,
+        headers: Headers = (),
     ) -> Reply:
         """A page."""
-        text, policy = self.render(template, values, script)
+        text, policy = self.render(template, values, script, leads_away)
         return Reply(status, (HTML, ("Content-Security-Policy", policy), *headers), text.encode("utf-8"))
 
-    def problem(self, status: int, reference: str, *, detail: str = "", again: str = "") -> Reply:
-        """The page for a status; ``again`` is where a person goes on."""
+    def problem(
+        self, status: int, reference: str, *, detail: str = "", again: str = "", new_tab: bool = False
+    ) -> Reply:
+        """The page for a status; ``again`` is where a person goes on, or where they log in in a ``new_tab``."""
         title, message = TOLD.get(status, TOLD[400 if status < 500 else 500])
-        values = {"title": title, "message": message, "detail": detail, "again": again, "reference": reference}
-        return self.page("gateway_problem.html", status, values)
+        values = {"title": title, "message": detail or message, "again": again, "new_tab": new_tab}
+        return self.page("gateway_problem.html", status, {**values, "reference": reference})
+
+    def trouble(
+        self, asked: Asked | None, status: int, *, detail: str = "", again: str = "", headers: Headers = ()
+    ) -> Reply:
+        """What is wrong with a request, as whoever asks can read it: a page, or JSON for a program."""
+        if asked is None or is_program(asked):
+            return told(status, detail, headers)
+        reply = self.problem(status, asked.id, detail=detail, again=again)
+        return replace(reply, headers=(*reply.headers, *headers))
 
 
 def told(status: int, text: str = "", headers: Headers = (), **more: Any) -> Reply:

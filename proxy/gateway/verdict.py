@@ -39,7 +39,7 @@ class Forward:
 @dataclass(slots=True)
 class Reply:
     """An answer of our own. ``headers`` come on top of those that every answer of ours has. ``route`` is the label of
-    the route it is about, or empty; ``forget_cookies`` expires the gateway's cookies on this host."""
+    the route it is about, or empty."""
 
     status: int
     headers: Headers = ()

@@ -9,20 +9,22 @@ where it leads is never read from an address (GW-25). Tabs that open in one mome
 from __future__ import annotations
 
 import base64
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from proxy.bridge.transaction import browser_of, is_browser, new_browser, new_id, slot
+from proxy.http.client_address import parse
 from proxy.http.cookies import cookie_name, family, line
-from proxy.store import Get, Key, Put, Store, Take, Taken, key
+from proxy.store import Count, Get, Key, Put, Store, Take, Taken, key
 
 LIFETIME = 600
 """Seconds for the way to the login and back."""
 MOST_OPEN = 100
 """Visits of one browser on one host; the oldest make room."""
-MOST_FORM = 64 * 1024
-"""Bytes of a form that is kept (GW-26)."""
+MOST_KEPT = 4 * 1024 * 1024
+"""Bytes of forms that are kept for one address, in the time of a visit: whoever is not logged in may fill no store."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Visits:
         cookie = line(self._prefix + slot(browser), browser, max_age=LIFETIME, same_site="Lax")
         return id, cookie
 
+    async def has_room(self, address: str, size: int) -> bool:
+        """Whether a form of ``size`` bytes may be kept for a client. Raises ``Unavailable``."""
+        (sum,) = await self._store.run(Count(key("kept_forms", network_of(address)), LIFETIME, size))
+        return bool(sum <= MOST_KEPT)
+
     async def look(self, id: str, host: str, cookies: Iterable[bytes]) -> Visit | None:
         """A visit of this browser on this host, which goes on; None without one. Raises ``Unavailable``."""
         browser = browser_of(id, self.browsers(cookies))
@@ -96,6 +103,14 @@ class Visits:
         browser = browser_of(id, self.browsers(cookies))
         (taken,) = await self._store.run(Take(visit_key(browser, id), keep=LIFETIME)) if browser else (None,)
         return _of_host(taken.value, host) if isinstance(taken, Taken) else None
+
+
+def network_of(address: str) -> str:
+    """Whose address it is: of IPv6 a whole /64 is one host's (RFC 4291 2.5.4)."""
+    found = parse(address)
+    if not isinstance(found, ipaddress.IPv6Address):
+        return address
+    return str(ipaddress.IPv6Network((found, 64), strict=False))
 
 
 def _of_host(value: Mapping[str, Any], host: str) -> Visit | None:

@@ -3,4 +3,4 @@ const name = `isthmus-${link.dataset.visit}`
 const hash = sessionStorage.getItem(name) || ""
 sessionStorage.removeItem(name)
 new BroadcastChannel("isthmus").postMessage("done")
-location.replace(link.getAttribute("href") + hash)
+location.replace(link.href + hash)

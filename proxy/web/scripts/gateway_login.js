@@ -1,11 +1,15 @@
 const link = document.querySelector("[data-visit]")
-const others = new BroadcastChannel("isthmus")
+const {visit, target} = link.dataset
 let gone = false
-const leave = url => { if (!gone) { gone = true; location.replace(url) } }
-const start = () => {
-  if (location.hash) sessionStorage.setItem(`isthmus-${link.dataset.visit}`, location.hash)
-  leave(link.href)
+const leave = go => { if (!gone) { gone = true; go() } }
+const start = () => leave(() => {
+  if (location.hash) sessionStorage.setItem(`isthmus-${visit}`, location.hash)
+  location.replace(link.href)
+})
+const again = target ? () => leave(() => location.reload()) : start
+new BroadcastChannel("isthmus").onmessage = () => { if (target) again() }
+if (document.visibilityState !== "hidden") start()
+else {
+  if (target) history.replaceState(null, "", target + location.hash)
+  document.addEventListener("visibilitychange", again, {once: true})
 }
-others.onmessage = () => { if (link.dataset.target) leave(link.dataset.target + location.hash) }
-if (document.visibilityState === "hidden") document.addEventListener("visibilitychange", start, {once: true})
-else start()
