@@ -366,8 +366,8 @@ class Front(asyncio.Protocol):
             self._body, self._waiting = [], 0
         if self._arrived and self._chunks is not None:
             out.append(framing.CHUNKED_END)
+        self.hold(False)  # before writing: an app that does not keep up holds us again
         back.transport.write(b"".join(out))
-        self.hold(False)
 
     def _head(self, asked: Asked, forward: Forward, back: Back) -> bytes:
         route = forward.route
@@ -460,17 +460,19 @@ class Front(asyncio.Protocol):
         back.front, back.closed = None, True
         back.server.gone(back)
         self._back = self._forward = None
-        tunnel = Tunnel(
-            self.transport, back.transport, forward, self.proxy.streams, self._tunnel_over, self._seat(forward)
-        )
+
+        def over(tunnel: Tunnel) -> None:
+            self._tunnel_over(tunnel, forward.route.label)
+
+        tunnel = Tunnel(self.transport, back.transport, forward, self.proxy.streams, over, self._seat(forward))
         self.proxy.tunnels.add(tunnel)
         tunnel.start(rest, early)
 
-    def _tunnel_over(self, tunnel: Tunnel) -> None:
+    def _tunnel_over(self, tunnel: Tunnel, label: str) -> None:
         self.proxy.tunnels.discard(tunnel)
         self.proxy.crowd.forget(self)
         self._sent, self._lost = tunnel.down, True
-        self._account(101, tunnel.reason)
+        self._account(101, tunnel.reason, label)
         self._blank()
 
     # --- what goes wrong ---
