@@ -162,7 +162,7 @@ class Front(asyncio.Protocol):
         if asked.seen.get(b"early-data") == b"1" and asked.method not in SAFE:
             raise Malformed("early_data", 425)
         self._expects = expected is not None and asked.has_body
-        self._keeps = framing.keeps_alive(asked.minor, asked.seen.get(b"connection", b"")) and not self.proxy.draining
+        self._keeps = framing.keeps_alive(asked.minor, asked.seen.get(b"connection", b""))
         self._left = asked.length or 0
         self._arrived = asked.length == 0
         self._chunks = read.chunks if asked.length is None else None
@@ -399,7 +399,7 @@ class Front(asyncio.Protocol):
         headers = self.proxy.answer_headers(answer.headers, asked, private=bool(forward.sid))
         self._begun, self._status = True, answer.status
         self._chunking = asked.minor == 1 and answer.length is None
-        if not self._arrived or (answer.length is None and asked.minor == 0):
+        if self.proxy.draining or not self._arrived or (answer.length is None and asked.minor == 0):
             self._keeps = False
         return self._head_for_client(answer, headers, asked)
 
@@ -537,7 +537,7 @@ class Front(asyncio.Protocol):
         asked = cast(Asked, self._asked)
         if self._lost:
             return
-        close = not (self._keeps and self._arrived)
+        close = self.proxy.draining or not (self._keeps and self._arrived)
         self._keeps = not close
         data = render(reply, asked.id, https=self.proxy.https, close=close, to_head=asked.method == b"HEAD")
         self.transport.write(data)
