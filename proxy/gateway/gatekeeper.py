@@ -173,10 +173,8 @@ class Gatekeeper:
         if decision.step is Step.PASS and session is not None:
             await self.identities.prepare(route, session, self.clock())
             return self._passed(asked, match, client, session)
-        if decision.step is Step.LOG_IN:
+        if decision.step in (Step.LOG_IN, Step.STEP_UP):
             return await self._log_in(asked, match, route, client, body, decision)
-        if decision.step is Step.STEP_UP:
-            return await self._log_in(asked, match, route, client, body, decision, acr=route.allow.acr)
         return self._forbidden(asked, match, decision)
 
     async def _session(self, asked: Asked, host: str) -> Session | None:
@@ -250,7 +248,6 @@ class Gatekeeper:
         client: Client,
         body: ReadBody,
         decision: Decision,
-        acr: tuple[str, ...] = (),
     ) -> Reply:
         """Raises ``Unavailable``."""
         login = login_at(self.routes.origin(match.host), route.path_prefix)
@@ -264,7 +261,9 @@ class Gatekeeper:
             if form is None and not is_safe(asked):
                 reply = self.shown.problem(401, asked.id, detail=LOST_FORM, again=login, new_tab=True)
             else:
-                visit = Visit(match.host, match.wire.decode("ascii"), new_verifier(), is_document(asked), form, acr)
+                visit = Visit(
+                    match.host, match.wire.decode("ascii"), new_verifier(), is_document(asked), form, route.allow.acr
+                )
                 reply = await self.own.depart(asked, visit)
         return replace(reply, reason=decision.reason)
 

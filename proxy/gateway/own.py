@@ -155,7 +155,8 @@ class Own:
         wanted = self.routes.match(match.host.encode("ascii"), to.encode("utf-8"))
         if wanted is None or wanted.route is None:
             return self.shown.trouble(asked, 404, again="/")
-        visit = Visit(match.host, wanted.wire.decode("ascii"), new_verifier(), is_document(asked))
+        target, acr = wanted.wire.decode("ascii"), wanted.route.allow.acr
+        visit = Visit(match.host, target, new_verifier(), is_document(asked), acr=acr)
         return await self.depart(asked, visit)
 
     async def _login(self, asked: Asked, host: str, id: str) -> Reply:

@@ -63,7 +63,7 @@ class House:
         body: bytes = b"",
         peer: str = "192.0.2.7",
         jar: Jar | None = None,
-        **headers: str,
+        **headers: Any,
     ) -> Verdict:
         """What is said to a request of a browser with these cookies, the house's own without any; ``headers`` with
         ``_`` for ``-``."""
@@ -77,7 +77,7 @@ class House:
         body: bytes = b"",
         peer: str = "192.0.2.7",
         jar: Jar | None = None,
-        **headers: str,
+        **headers: Any,
     ) -> Asked:
         """The same, not asked yet."""
         method, _, path = target.partition(" ")
