@@ -86,7 +86,8 @@ class Shown:
 def told(status: int, text: str = "", headers: Headers = (), **more: Any) -> Reply:
     """The same for a program."""
     said = text or TOLD.get(status, TOLD[400 if status < 500 else 500])[0]
-    body = {"error": CODES.get(status, "invalid_request"), "error_description": said, **more}
+    code = CODES.get(status, "invalid_request" if status < 500 else "server_error")
+    body = {"error": code, "error_description": said, **more}
     return Reply(status, (JSON, *headers), json.dumps(body).encode("utf-8"))
 
 

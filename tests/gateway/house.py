@@ -55,33 +55,17 @@ class House:
     away: Callable[[Op], bool] = lambda op: False
     jar: Jar = field(default_factory=dict)
 
-    async def ask(
-        self,
-        target: str = "GET /",
-        *more: Header,
-        host: str = HOST,
-        body: bytes = b"",
-        peer: str = "192.0.2.7",
-        jar: Jar | None = None,
-        **headers: Any,
-    ) -> Verdict:
-        """What is said to a request of a browser with these cookies, the house's own without any; ``headers`` with
-        ``_`` for ``-``."""
-        return await self.say(self.asked(target, *more, host=host, body=body, peer=peer, jar=jar, **headers), body, jar)
+    async def ask(self, target: str = "GET /", *more: Header, **rest: Any) -> Verdict:
+        """What is said to a request, see ``asked``."""
+        return await self.say(self.asked(target, *more, **rest), rest.get("body", b""), rest.get("jar"))
 
-    def asked(
-        self,
-        target: str,
-        *more: Header,
-        host: str = HOST,
-        body: bytes = b"",
-        peer: str = "192.0.2.7",
-        jar: Jar | None = None,
-        **headers: Any,
-    ) -> Asked:
-        """The same, not asked yet."""
+    def asked(self, target: str, *more: Header, **headers: Any) -> Asked:
+        """A request of a browser to ``host``, from ``peer``, with the cookies of ``jar``, else the house's own, with
+        ``body`` and other headers."""
+        host, peer = headers.pop("host", HOST), headers.pop("peer", "192.0.2.7")
+        jar, body = headers.pop("jar", None), headers.pop("body", b"")
         method, _, path = target.partition(" ")
-        sent = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {"Host": host, **headers}
         if body or method == "POST":
             sent["Content-Length"] = str(len(body))
         if cookies := "; ".join(f"{name}={value}" for name, value in (self.jar if jar is None else jar).items()):
