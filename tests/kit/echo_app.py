@@ -23,11 +23,12 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 @dataclass
 class EchoApp:
     """Running at ``port``; ``heads`` are those of all requests that came, ``go_on`` lets ``/events`` and ``/poll`` go
-    on."""
+    on; ``redirects`` are paths that lead elsewhere."""
 
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    redirects: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -54,7 +55,8 @@ class EchoApp:
             body = await _body(near, headers)
             if path.endswith(b"/poll"):
                 await self.go_on.wait()
-            out.write(_answer(head, body))
+            elsewhere = self.redirects.get(path.decode("latin-1"))
+            out.write(_redirect(elsewhere) if elsewhere else _answer(head, body))
             await out.drain()
 
     async def _events(self, out: asyncio.StreamWriter) -> None:
@@ -102,6 +104,10 @@ def _answer(head: bytes, body: bytes) -> bytes:
     }
     text = json.dumps(seen).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+
+def _redirect(location: str) -> bytes:
+    return b"HTTP/1.1 303 See Other\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location.encode()
 
 
 async def _socket(near: asyncio.StreamReader, out: asyncio.StreamWriter, key: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +115,15 @@ async def gated(
     channel: str = "back_channel",
     route: Mapping[str, Any] | None = None,
     gateway: Mapping[str, Any] | None = None,
+    more: Sequence[Mapping[str, Any]] = (),
     **tables: Any,
 ) -> AsyncIterator[Gated]:
-    """The gateway with ``route``'s settings on both hosts, in front of one app; other ``gateway`` settings beside."""
+    """The gateway with ``route``'s settings on both hosts, in front of one app; ``more`` routes and other ``gateway``
+    settings beside."""
     port = free_port()
     async with echo_app() as app, Browser() as browser:
         routes = [{"upstream": app.url, "host": host, **(route or {})} for host in (HERE, THERE)]
+        routes.extend(map(dict, more))
         everybody = {"connections": [connection("corp", tenant.issuer, channel, ("gateway",))], **tables}
         settings = {"port": port, "routes": routes, **(gateway or {})}
         async with isthmus(directory, store, gateway=settings, **everybody) as node:
