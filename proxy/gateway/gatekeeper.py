@@ -40,7 +40,7 @@ LOST_FORM: Final = (
     "You are not logged in any more, so nothing was sent on. Log in in another tab, come back to this one, and load it "
     "again: your browser will offer to send the same once more."
 )
-TWO_LOGINS: Final = "Your browser sent two different logins for this app. Both are forgotten now; please start again."
+TWO_LOGINS: Final = "Your browser sent two different logins for this app. Both are forgotten now."
 Consult = Callable[[Connection, Route, str, str, Mapping[str, Any]], Awaitable[bool]]
 """Asks the plugins about a method and a path for a profile. Never raises: whatever goes wrong is no yes."""
 
@@ -94,7 +94,7 @@ class Gatekeeper:
             return None
         cookie = self._cookie(asked)
         session = self.held.get(cookie, match.host, self.loop_time()) if cookie else None
-        if session is None or match.route.allow.plugin:
+        if session is None or match.route.allow.plugin or elsewhere.is_preflight(asked, match.route):
             return None
         if not self.identities.ready(match.route, session, self.clock()):
             return None
@@ -254,7 +254,7 @@ class Gatekeeper:
         if is_program(asked):
             reply = told(401, "log in at this address, in a browser", login=login)
         elif cookies.read(asked.cookies, self.cookie) is cookies.TOSSED:  # another login would change nothing (SE-07)
-            reply = self.shown.problem(400, asked.id, detail=TWO_LOGINS, again=login)
+            reply = self.shown.problem(400, asked.id, title="Please start again", detail=TWO_LOGINS, again=login)
             reply = replace(reply, headers=(*reply.headers, self.own.forgotten))
         else:
             form = None if is_safe(asked) else await self._form(asked, match, route, client, body)

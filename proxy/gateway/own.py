@@ -19,7 +19,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from proxy.bridge.session import Sessions
 from proxy.downstream.authorization_code import AuthorizationCode
@@ -139,22 +139,22 @@ class Own:
         if path == CALLBACK:
             return await self._arrive(asked, match, now)
         if path == LOGGED_OUT:
-            values = {"again": f"{self.routes.origin(host)}/"}
+            values = {"again": self.routes.home(host)}
             return self.shown.page("gateway_logged_out.html", 200, values, headers=(self.forgotten,))
         if path == f"{OWN_PATH}/me":
             return _me(await who())
-        return self.shown.trouble(asked, 404, again="/")
+        return self.shown.trouble(asked, 404, again=self.routes.home(host))
 
     async def _begin(self, asked: Asked, match: Match) -> Reply:
         """A login that a page of the app asks for. It leads back to a path that a route of this very host takes, and to
         no other place: the origin is never read from an address (GW-25)."""
         try:
-            to = parameters.parse(_query(match)).get("to", "/")
+            to = parameters.parse(_query(match)).get("to", urlsplit(self.routes.home(match.host)).path)
         except ProtocolError as error:
-            return self._refused(asked, error)
+            return self._refused(asked, error, match.host)
         wanted = self.routes.match(match.host.encode("ascii"), to.encode("utf-8"))
         if wanted is None or wanted.route is None:
-            return self.shown.trouble(asked, 404, again="/")
+            return self.shown.trouble(asked, 404, again=self.routes.home(match.host))
         target, acr = wanted.wire.decode("ascii"), wanted.route.allow.acr
         visit = Visit(match.host, target, new_verifier(), is_document(asked), acr=acr)
         return await self.depart(asked, visit)
@@ -164,7 +164,7 @@ class Own:
         goes its own way: no other login helps it."""
         visit = await self.visits.look(id, host, asked.cookies)
         if visit is None:
-            return self._lost(asked)
+            return self._lost(asked, host)
         target = self._target(visit) if visit.form is None else ""
         values = {"id": visit.id, "target": target, "url": self.authorize_url(visit)}
         return self.shown.page("gateway_login.html", 200, values, script="gateway_login")
@@ -179,12 +179,12 @@ class Own:
             params = parameters.parse(_query(match))
             visit = await self.visits.end(params.get("state", ""), match.host, asked.cookies)
             if visit is None:
-                return self._lost(asked)
+                return self._lost(asked, match.host)
             session = await self._redeem(params, visit, now)
         except ProtocolError as error:
-            return self._refused(asked, error)
+            return self._refused(asked, error, match.host)
         if session is None:
-            return self._lost(asked)
+            return self._lost(asked, match.host)
         return await self._welcome(asked, visit, session, now)
 
     async def _redeem(self, params: Params, visit: Visit, now: float) -> Session | None:
@@ -238,12 +238,15 @@ class Own:
         asked = urlencode({"client_id": self.client.client_id, "post_logout_redirect_uri": back})
         return redirect(f"{self.issuer}oidc/logout?{asked}")
 
-    def _lost(self, asked: Asked) -> Reply:
-        detail = "This login has ended, was used, or began in another browser."
-        return replace(self.shown.trouble(asked, 400, detail=detail, again="/"), reason="no_visit")
+    def _lost(self, asked: Asked, host: str) -> Reply:
+        title, detail = "This login cannot go on", "It has ended, was used, or began in another browser."
+        reply = self.shown.trouble(asked, 400, title=title, detail=detail, again=self.routes.home(host))
+        return replace(reply, reason="no_visit")
 
-    def _refused(self, asked: Asked, error: ProtocolError) -> Reply:
-        reply = self.shown.trouble(asked, 403, detail=printable(error.description), again="/")
+    def _refused(self, asked: Asked, error: ProtocolError, host: str) -> Reply:
+        """A code that was used, a person who may not: the login itself said no."""
+        title, again = "This login did not succeed", self.routes.home(host)
+        reply = self.shown.trouble(asked, 403, title=title, detail=printable(error.description), again=again)
         return replace(reply, reason=error.reason)
 
 

@@ -35,6 +35,7 @@ class Prefixes:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._of = {route.path_prefix: route for route in routes}
+        self.shortest = min(self._of, key=len)
         self._depth = max(prefix.rstrip("/").count("/") for prefix in self._of)
 
     def find(self, path: str) -> Route | None:
@@ -110,6 +111,10 @@ class Routes:
         if asked.ambiguous and not route.ambiguous_paths:
             raise Malformed("ambiguous_target")
         return Match(named, route, asked.path, asked.wire)
+
+    def home(self, host: str) -> str:
+        """The address of a host's first page: where its route with the shortest prefix begins."""
+        return f"{self.origin(host)}{self._of[host].shortest}"
 
     def origin(self, host: str) -> str:
         """Where browsers find a route's host: scheme, host, and the port unless it is the usual one."""

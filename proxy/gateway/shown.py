@@ -66,20 +66,35 @@ class Shown:
         return Reply(status, (HTML, ("Content-Security-Policy", policy), *headers), text.encode("utf-8"))
 
     def problem(
-        self, status: int, reference: str, *, detail: str = "", again: str = "", new_tab: bool = False
+        self,
+        status: int,
+        reference: str,
+        *,
+        title: str = "",
+        detail: str = "",
+        again: str = "",
+        new_tab: bool = False,
     ) -> Reply:
-        """The page for a status; ``again`` is where a person goes on, or where they log in in a ``new_tab``."""
-        title, message = TOLD.get(status, TOLD[400 if status < 500 else 500])
-        values = {"title": title, "message": detail or message, "again": again, "new_tab": new_tab}
+        """The page for a status, or with a ``title`` and ``detail`` of its own; ``again`` is where a person goes on, or
+        where they log in in a ``new_tab``."""
+        usual, message = TOLD.get(status, TOLD[400 if status < 500 else 500])
+        values = {"title": title or usual, "message": detail or message, "again": again, "new_tab": new_tab}
         return self.page("gateway_problem.html", status, {**values, "reference": reference})
 
     def trouble(
-        self, asked: Asked | None, status: int, *, detail: str = "", again: str = "", headers: Headers = ()
+        self,
+        asked: Asked | None,
+        status: int,
+        *,
+        title: str = "",
+        detail: str = "",
+        again: str = "",
+        headers: Headers = (),
     ) -> Reply:
         """What is wrong with a request, as whoever asks can read it: a page, or JSON for a program."""
         if asked is None or is_program(asked):
             return told(status, detail, headers)
-        reply = self.problem(status, asked.id, detail=detail, again=again)
+        reply = self.problem(status, asked.id, title=title, detail=detail, again=again)
         return replace(reply, headers=(*reply.headers, *headers))
 
 

@@ -240,7 +240,9 @@ async def places(tmp_path: Path, stores: Stores, tenant: Tenant) -> AsyncIterato
         {"host": HERE, "path_prefix": "/away", "upstream": "http://127.0.0.1:9"},
         {"host": HERE, "path_prefix": "/kept", "upstream": "http://127.0.0.1:9", "keep_forms": True},
     ]
-    async with gated(tmp_path, stores(0), tenant, route={"path_prefix": "/app"}, more=more) as running:
+    async with gated(
+        tmp_path, stores(0), tenant, route={"path_prefix": "/app", "public_paths": ["/app/open"]}, more=more
+    ) as running:
         yield running
 
 
@@ -257,7 +259,7 @@ async def show(world: Gated, page: Page, name: str) -> None:
         await page.add_init_script(HIDDEN)
         await page.goto(world.url("/app"))
     elif name in ("lost_form", "form"):
-        await page.goto(world.url("/.isthmus/logged-out"))
+        await page.goto(world.url("/app/open"))
         action = "/kept" if name == "form" else "/app"
         await page.evaluate(
             "a => {const f = document.createElement('form'); f.method = 'post'; f.action = a; document.body.append(f);"
@@ -296,7 +298,7 @@ async def test_pages_look_right_everywhere(name: str, places: Gated, chromium: C
     async def shown(page: Page) -> None:
         await show(places, page, name)
         await expect(page.locator("h1")).to_be_visible()
-        styled.append(await page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth !== 'none'"))
+        styled.append(await page.evaluate("getComputedStyle(document.querySelector('main')).paddingTop !== '0px'"))
 
     await look(chromium, f"gateway-{name}", shown)
     assert styled and all(styled)

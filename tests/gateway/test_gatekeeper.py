@@ -240,9 +240,14 @@ async def test_gw_18_a_websocket_is_the_apps_own(house: House, origin: str, stat
     assert (verdict.status if isinstance(verdict, Reply) else 0) == status
 
 
-async def test_gw_13_a_preflight_gets_through_as_nobody(house: House) -> None:
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_gw_13_a_preflight_gets_through_as_nobody(house: House, is_held: bool) -> None:
     """GW-13: without identity and session, even if there is one; with a body it is no preflight."""
     await entered(house)
+    if is_held:
+        house.doorway.held.link(up=True)
+        house.doorway.held._up_since = 0.0
+        await house.forward()
     sent = {"Origin": "https://evil.example", "Access-Control-Request-Method": "DELETE"}
     verdict = await house.forward("OPTIONS /a", **sent)
     assert (verdict.reason, verdict.sid, verdict.user_id, verdict.cookies) == ("preflight", "", "", b"")

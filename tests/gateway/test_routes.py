@@ -204,3 +204,10 @@ def test_long_targets_are_found_like_others() -> None:
         assert taken(found, b"app.example", b"/admin/" + b"a" * 2000) == "app.example/admin"
         assert taken(found, b"app.example", b"/admin/" + b"a" * 2000 + b"/..") == "bad"
     assert found.names(b"APP.example") and not found.names(b"a@b") and not found.names(b"other.example")
+
+
+def test_the_first_page_of_a_host() -> None:
+    """Where its route with the shortest prefix begins."""
+    found = routes({"path_prefix": "/app/x"}, {"path_prefix": "/app"}, {"host": "other.example"})
+    assert found.home("app.example") == "https://app.example/app"
+    assert found.home("other.example") == "https://other.example/"
