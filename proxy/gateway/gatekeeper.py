@@ -292,6 +292,9 @@ class Gatekeeper:
             return self._to_https(asked)
         headers = (("Retry-After", "1"),) if status == 503 else ()
         headers = (("Allow", "GET, HEAD, POST"),) if status == 405 else headers
+        headers = (
+            (self.own.forgotten,) if status == 431 else headers
+        )  # what is ours goes, as far as it is known (SE-10)
         return replace(self.shown.trouble(asked, status, headers=headers), reason=reason)
 
     def _to_https(self, asked: Asked) -> Reply:

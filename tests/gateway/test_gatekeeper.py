@@ -408,6 +408,7 @@ def test_p10_errors_are_told_apart(house: House, status: int) -> None:
         assert (b"request-1" in reply.body) if sent is PAGE else json.loads(reply.body)["error"]
         assert bool(header(reply, "Retry-After")) == (status == 503)
         assert bool(header(reply, "Allow")) == (status == 405)
+        assert bool(header(reply, "Set-Cookie")) == (status == 431)
     assert house.keeper.trouble(None, status, "word").status == status
 
 

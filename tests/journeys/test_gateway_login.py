@@ -148,6 +148,15 @@ async def test_gw_27_se_19_no_answer_of_ours_may_be_kept(world: World) -> None:
     assert gate.app.heads == []
 
 
+async def test_se_10_a_cookie_bomb_is_defused(world: World) -> None:
+    """SE-10: a page that explains it and forgets our cookie; no redirect that would come back here."""
+    bomb = "; ".join(f"c{n}={'x' * 4000}" for n in range(50))
+    answer = await world.gated.ask(PAGE, f"Cookie: {bomb}")
+    assert answer.status == 431 and b"Cookies of this site" in answer.body
+    assert answer.header("Set-Cookie").startswith("__Host-isthmus-gateway-") and not answer.header("Location")
+    assert "Max-Age=0" in answer.header("Set-Cookie") and world.gated.app.heads == []
+
+
 async def test_gw_29_a_callback_is_good_in_no_other_place(world: World) -> None:
     """GW-29: what a browser was on its way with, on the other host, without its cookies, and again."""
     gate = world.gated
