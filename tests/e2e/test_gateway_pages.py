@@ -259,17 +259,17 @@ async def show(world: Gated, page: Page, name: str) -> None:
         await page.add_init_script(HIDDEN)
         await page.goto(world.url("/app"))
     elif name in ("lost_form", "form"):
+        await page.add_init_script("HTMLFormElement.prototype.submit = () => {}")  # as if no script ran
         await page.goto(world.url("/app/open"))
         action = "/kept" if name == "form" else "/app"
         await page.evaluate(
             "a => {const f = document.createElement('form'); f.method = 'post'; f.action = a; document.body.append(f);"
-            "f.innerHTML = '<input name=a value=b>'; f.submit()}", action,
+            "f.innerHTML = '<input name=a value=b>'; f.requestSubmit()}", action,
         )  # fmt: skip
         await page.wait_for_url(f"**{action}" if name == "lost_form" else "**/*")
         if name == "form":
-            await page.route("**/.isthmus/callback*", without_scripts)
             await log_in(page)
-            await page.wait_for_url("**/.isthmus/callback*")
+            await expect(page.locator("h1")).to_have_text("You are logged in")
     elif name == "two_logins":
         cookie = cookie_name("gateway", world.node.issuer)
         await page.set_extra_http_headers({"Cookie": f"{cookie}=a; {cookie}=b"})
@@ -281,13 +281,6 @@ async def show(world: Gated, page: Page, name: str) -> None:
             "lost_login": "/.isthmus/callback?state=x",
         }
         await page.goto(world.url(paths[name]))
-
-
-async def without_scripts(route: Any) -> None:
-    """The answer, its script not allowed: as in a browser that runs none."""
-    answer = await route.fetch(max_redirects=0)
-    text = (await answer.text()).replace("<script>", "<template>").replace("</script>", "</template>")
-    await route.fulfill(response=answer, body=text)
 
 
 @pytest.mark.parametrize("name", SHOWN)
