@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -169,33 +169,34 @@ async def test_gw_29_a_callback_is_good_in_no_other_place(world: World) -> None:
         assert answer.status == 400 and not answer.header("Set-Cookie")
 
 
-@pytest.mark.parametrize(
-    ("target", "lines", "status"),
-    [
-        ("GET /", (PAGE, "{cookie}"), 503),
-        ("GET /", (FETCH, "{cookie}"), 503),
-        ("GET /", (PAGE,), 503),
-        ("GET /", (FETCH,), 401),
-        ("GET /.isthmus/me", (FETCH, "{cookie}"), 503),
-        ("GET /.isthmus/forward-auth/x", (FETCH, "{cookie}", "X-Forwarded-Proto: http"), 503),
-        ("GET /public", (PAGE, "{cookie}"), 200),
-        ("GET /public", (PAGE,), 200),
-        ("GET /.isthmus/logged-out", (PAGE, "{cookie}"), 200),
-    ],
-)
-async def test_p1_while_the_store_is_away(world: World, target: str, lines: tuple[str, ...], status: int) -> None:
+AWAY: Mapping[tuple[str, tuple[str, ...]], int] = {
+    ("GET /", (PAGE, "{cookie}")): 503,
+    ("GET /", (FETCH, "{cookie}")): 503,
+    ("GET /", (PAGE,)): 503,
+    ("GET /", (FETCH,)): 401,
+    ("GET /.isthmus/me", (FETCH, "{cookie}")): 503,
+    ("GET /.isthmus/forward-auth/x", (FETCH, "{cookie}", "X-Forwarded-Proto: http")): 503,
+    ("GET /public", (PAGE, "{cookie}")): 200,
+    ("GET /public", (PAGE,)): 200,
+    ("GET /.isthmus/logged-out", (PAGE, "{cookie}")): 200,
+}
+"""What is answered while the store cannot be asked."""
+
+
+async def test_p1_while_the_store_is_away(world: World) -> None:
     """P1: 503 with Retry-After, and the app hears of nothing but what is public."""
     gate = world.gated
     cookie = f"Cookie: {gate.cookie()}"
     world.away = True
     await forgotten(gate, cookie)
-    gate.app.heads.clear()
     proxied = ("X-Forwarded-Proto: http", "X-Forwarded-For: 192.0.2.9")
-    more = proxied if not any("Proto" in line for line in lines) else proxied[1:]
-    answer = await gate.ask(*(line.format(cookie=cookie) for line in lines), *more, target=target)
-    assert answer.status == status, answer.raw
-    assert bool(answer.header("Retry-After")) == (status == 503)
-    assert len(gate.app.heads) == (target == "GET /public")
+    for (target, lines), status in AWAY.items():
+        gate.app.heads.clear()
+        more = proxied if not any("Proto" in line for line in lines) else proxied[1:]
+        answer = await gate.ask(*(line.format(cookie=cookie) for line in lines), *more, target=target)
+        assert answer.status == status, (target, lines, answer.raw)
+        assert bool(answer.header("Retry-After")) == (status == 503)
+        assert len(gate.app.heads) == (target == "GET /public")
 
 
 async def forgotten(gate: Gated, cookie: str) -> None:

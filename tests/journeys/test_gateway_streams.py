@@ -112,7 +112,7 @@ class Scene:
         assert session is not None
         links = Links(self.store, Sessions(self.store, {}, idle=3600, absolute=36_000))
         cookie, link = links.begin(session, HOST, time.time())
-        await self.store.run(link)
+        await self.store.run(*link)
         self.cookies[name] = f"{cookie_name('gateway', self.issuer)}={cookie}"
 
     async def begin(self, name: str, kind: str, count: int) -> None:
