@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from proxy.gateway import elsewhere, forms, forwarded
 from proxy.gateway.asker import is_document, is_program, is_safe
-from proxy.gateway.decide import Decision, Step, decide, has_method, is_public, methods_of
+from proxy.gateway.decide import ALLOWED, Decision, Step, decide, has_method, is_public, methods_of
 from proxy.gateway.forward_auth import ForwardAuth, Question
 from proxy.gateway.forwarded import Client, Senders
 from proxy.gateway.held import Held
@@ -100,7 +100,7 @@ class Gatekeeper:
             return None
         client = self.senders.client(asked)
         decision = self._decide(match, asked, session)
-        return self._passed(asked, match, client, session) if decision.step is Step.PASS else None
+        return self._through(asked, match, client, ALLOWED.reason, session) if decision.step is Step.PASS else None
 
     def _cookie(self, asked: Asked) -> str:
         """Our cookie; one that came with two values is none (RFC 6265bis 8.6)."""
@@ -157,7 +157,7 @@ class Gatekeeper:
 
     async def _on_route(self, asked: Asked, match: Match, route: Route, client: Client, body: ReadBody) -> Verdict:
         if elsewhere.is_preflight(asked, route):
-            return self._nobody(asked, match, client, "preflight")
+            return self._through(asked, match, client, "preflight")
         method = asked.method.decode("latin-1")
         if not has_method(route, method):
             reply, allowed = self.trouble(asked, 405, "method"), ("Allow", ", ".join(methods_of(route)))
@@ -169,10 +169,10 @@ class Gatekeeper:
             said = await self.consult(connection, route, method, match.path, session.profile)
             decision = self._decide(match, asked, session, said)
         if decision.step is Step.PUBLIC:
-            return self._nobody(asked, match, client, decision.reason)
+            return self._through(asked, match, client, decision.reason)
         if decision.step is Step.PASS and session is not None:
             await self.identities.prepare(route, session, self.clock())
-            return self._passed(asked, match, client, session)
+            return self._through(asked, match, client, ALLOWED.reason, session)
         if decision.step in (Step.LOG_IN, Step.STEP_UP):
             return await self._log_in(asked, match, route, client, body, decision)
         return self._forbidden(asked, match, decision)
@@ -194,37 +194,24 @@ class Gatekeeper:
 
     # --- to the app ---
 
-    def _passed(self, asked: Asked, match: Match, client: Client, session: Session) -> Verdict:
-        """Through, as ``session``'s person. Raises ``CannotSay``, ``Malformed``."""
+    def _through(
+        self, asked: Asked, match: Match, client: Client, reason: str, session: Session | None = None
+    ) -> Verdict:
+        """Through, as ``session``'s person, or as nobody. Raises ``CannotSay``, ``Malformed``."""
         route = match.route
         if route is None:
             raise Malformed("no_route", 404)
         if foreign := self._foreign(asked, match, route):
             return self.trouble(asked, 403, foreign)
+        person = self.identities.lines(route, session, self.clock()) if session is not None else b""
         return Forward(
             route=route,
             target=match.wire,
-            told=self.identities.lines(route, session, self.clock()) + self._sent_by(asked, client),
+            told=person + self._sent_by(asked, client),
             cookies=without_ours(asked.cookies) if asked.cookies else b"",
             drop_authorization=route.authorization == "drop",
-            sid=session.sid,
-            user_id=session.user_id,
-            reason="allowed",
-        )
-
-    def _nobody(self, asked: Asked, match: Match, client: Client, reason: str) -> Verdict:
-        """Through, as nobody."""
-        route = match.route
-        if route is None:
-            raise Malformed("no_route", 404)
-        if foreign := self._foreign(asked, match, route):
-            return self.trouble(asked, 403, foreign)
-        return Forward(
-            route=route,
-            target=match.wire,
-            told=self._sent_by(asked, client),
-            cookies=without_ours(asked.cookies) if asked.cookies else b"",
-            drop_authorization=route.authorization == "drop",
+            sid=session.sid if session is not None else "",
+            user_id=session.user_id if session is not None else "",
             reason=reason,
         )
 
