@@ -1,8 +1,9 @@
 """Runs one site in one process: gate, guard, listeners, and the way down without losing a request.
 
-Down (each step visible from outside): not ready and ``Connection: close`` on every answer, while still serving; then no
-new connections; a pause, in which what the kernel had already accepted is read; then running requests finish; then
-all is closed. A hard stop bounds the whole.
+Down (each step visible from outside): not ready and ``Connection: close`` on every answer, while still serving, and in
+the middle of that WebSockets hear that we go; then no new connections; a pause, in which what the kernel had already
+accepted is read; then running requests finish; then all is closed. A hard stop bounds the whole: who takes servers down
+commonly waits for half a minute.
 """
 
 from __future__ import annotations
@@ -30,17 +31,20 @@ from proxy.web.limits import Capacity
 from proxy.web.porch import PORCH, SiteProtocol
 
 HANDSHAKE = 10.0
+CLOSING = 0.5
+"""Seconds for what is left to close after the last request."""
 BACKLOG = 1024
 
 
 @dataclass(frozen=True)
 class Farewell:
-    """Seconds: still serving while not ready; a pause after the last accept; running requests; all of it."""
+    """Seconds: still serving while not ready; a pause after the last accept; running requests; all of it, from the
+    first moment on."""
 
     drain: float = 5.0
     pause: float = 0.5
-    finish: float = 25.0
-    hard: float = 30.0
+    finish: float = 22.0
+    hard: float = 28.0
 
 
 @dataclass(frozen=True)
@@ -162,28 +166,47 @@ async def go_down(
     runner: Runner, unready: Callable[[], None], hurry: asyncio.Event, *others: Callable[[], Awaitable[None]]
 ) -> None:
     """Stop serving without losing a request. ``hurry`` ends the waiting; ``others`` are closed last."""
-    farewell = runner.serving.farewell
     unready()
     runner.gate.draining = True
     if runner.porch is not None:
         runner.porch.drain()
-    await _either(hurry, farewell.drain)
     try:
-        async with asyncio.timeout(farewell.hard):
-            for listener in list(runner.sites):
-                await listener.stop()
-            await _either(hurry, farewell.pause)
-            if runner.porch is not None:
-                runner.porch.end_tunnels()
-                await _unless(hurry, runner.porch.closed())
-            await _unless(hurry, runner.cleanup())
-            for close in others:
-                await close()
+        async with asyncio.timeout(runner.serving.farewell.hard):
+            await _leave(runner, hurry)
     except TimeoutError:
         logs.event("hard_stop", level="warning")
     finally:
         if runner.porch is not None:
             runner.porch.cut_all()
+    if runner.server is not None:
+        await _briefly(runner.cleanup)
+    for close in others:
+        await _briefly(close)
+
+
+async def _leave(runner: Runner, hurry: asyncio.Event) -> None:
+    """From the first moment until nothing is under way any more. The site goes last: its visitors' exchanges with apps
+    need what it has open."""
+    farewell, porch = runner.serving.farewell, runner.porch
+    await _either(hurry, farewell.drain / 2)
+    if porch is not None:
+        porch.end_tunnels()  # who comes again goes elsewhere: balancers have looked by now
+    await _either(hurry, farewell.drain / 2)
+    for listener in list(runner.sites):
+        await listener.stop()
+    await _either(hurry, farewell.pause)
+    if porch is not None:
+        porch.end_tunnels()
+        await _unless(hurry, porch.closed())
+    await _unless(hurry, runner.cleanup())
+
+
+async def _briefly(close: Callable[[], Awaitable[None]]) -> None:
+    try:
+        async with asyncio.timeout(CLOSING):
+            await close()
+    except TimeoutError:
+        logs.event("not_closed", level="warning")
 
 
 async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
