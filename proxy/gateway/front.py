@@ -54,7 +54,7 @@ class Front(asyncio.Protocol):
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._state, self._buffer = State.HEAD, b""
         self._since = self.loop.time()
-        self._lost = self._paused = False
+        self._lost = self._paused = self._full = False
         self._stall = (0, 0.0)
         self._blank()
 
@@ -357,6 +357,8 @@ class Front(asyncio.Protocol):
         self._back, self._asked_at = back, self.loop.time()
         self.active = self._asked_at
         back.begin(self, to_head=asked.method == b"HEAD")
+        if self._full:  # of the last answer: nobody says so again
+            back.transport.pause_reading()
         out = [self._head(asked, forward, back)]
         if self._expects:
             self.transport.write(CONTINUE)
@@ -467,6 +469,8 @@ class Front(asyncio.Protocol):
         tunnel = Tunnel(self.transport, back.transport, forward, self.proxy.streams, over, self._seat(forward))
         self.proxy.tunnels.add(tunnel)
         tunnel.start(rest, early)
+        if self._full and not back.transport.is_closing():
+            back.transport.pause_reading()
 
     def _tunnel_over(self, tunnel: Tunnel, label: str) -> None:
         self.proxy.tunnels.discard(tunnel)
@@ -579,7 +583,7 @@ class Front(asyncio.Protocol):
         self.proxy.crowd.forget(self)
         self._lost = True
         buffer, self._buffer = self._buffer, b""
-        self.proxy.to_site(self.transport, buffer)
+        self.proxy.to_site(self.transport, buffer, full=self._full)
 
     def overdue(self, now: float, limits: Limits) -> str:
         """See ``crowd.Guest``. An app that is late is answered for, not cut."""
@@ -632,11 +636,13 @@ class Front(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not keep up: read no more of the app's answer."""
+        self._full = True
         if self._back is not None and not self._back.transport.is_closing():
             self._back.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It keeps up again."""
+        self._full = False
         if self._back is not None and not self._back.transport.is_closing():
             self._back.transport.resume_reading()
 

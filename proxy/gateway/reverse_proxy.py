@@ -86,11 +86,13 @@ class ReverseProxy:
         beginning of one of which that cannot be told yet."""
         return HEAD_END not in data or self.is_ours(data)
 
-    def to_site(self, transport: asyncio.Transport, data: bytes) -> None:
-        """The connection is the site's from now on, with these bytes next."""
+    def to_site(self, transport: asyncio.Transport, data: bytes, *, full: bool) -> None:
+        """The connection is the site's from now on, with these bytes next; ``full``: it is not to write for now."""
         protocol = cast(asyncio.Protocol, cast(SiteProtocol, self._site)())
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        if full:
+            protocol.pause_writing()
         if not transport.is_closing():
             protocol.data_received(data)
 
@@ -133,11 +135,8 @@ class ReverseProxy:
     # --- the way down ---
 
     def drain(self) -> None:
-        """Every answer is the last of its connection from now on."""
+        """Every answer is the last of its connection from now on. Who is idle may be about to ask: nobody is cut."""
         self.draining = True
-        for front in tuple(self.crowd.guests):
-            if front.idle:
-                front.transport.close()
 
     def end_tunnels(self) -> None:
         """WebSockets hear that we go away (RFC 6455 7.4.1: 1001)."""

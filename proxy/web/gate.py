@@ -171,8 +171,8 @@ class Gate:
         if refused.status == 503:
             logs.seldom("turned_away", reason=refused.reason)
         response = refusal(request, refused.status, self.issuer, refused.text)
-        if request.body_exists:
-            response.force_close()  # rather than read what nobody wants
+        if request.body_exists or refused.status == 421:
+            response.force_close()  # rather than read what nobody wants, or answer here what should come elsewhere
         return response
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -29,6 +29,8 @@ from proxy.telemetry import logs, metrics
 from proxy.web.porch import Porch
 from proxy.web.refusals import refusal
 
+HEAD_END: Final = b"\r\n\r\n"
+
 
 class Connection(RequestHandler):
     """One connection: aiohttp's protocol, and since when it waits for what."""
@@ -39,9 +41,12 @@ class Connection(RequestHandler):
         "_body_since",
         "_broken",
         "_ended",
+        "_follows",
         "_guard",
         "_head_since",
+        "_newest",
         "_stall",
+        "_torn",
         "_wire",
         "address",
     )
@@ -54,6 +59,8 @@ class Connection(RequestHandler):
         self._body_since = 0.0
         self._body_bytes = 0
         self._stall = (0, 0.0)
+        self._newest: StreamReader | None = None
+        self._follows, self._torn = 0, False
         self._wire: asyncio.Transport | None = None
         self.address = ""
         self._broken = False
@@ -89,6 +96,8 @@ class Connection(RequestHandler):
         if self._body is not None:
             self._body_bytes += len(data)
         self._feed(data)
+        if self._guard.porch is not None and data:
+            self._note_end(data, self._request_count != before)
         if self._request_count != before:
             self._head_since = None
             self._await_body()
@@ -98,7 +107,18 @@ class Connection(RequestHandler):
     @property
     def _is_idle(self) -> bool:
         """Whether the next byte begins a request."""
-        return self._waiter is not None and not self._messages and self._head_since is None and self._body is None
+        waits = self._waiter is not None and not self._messages and not self._torn
+        return waits and self._head_since is None and (self._body is None or self._body.is_eof())
+
+    def _note_end(self, data: bytes, heads: bool) -> None:
+        """Whether these bytes end a request; else aiohttp may have the beginning of another, and gets the rest, too.
+        ``heads``: there was a head in them."""
+        if heads and self._messages:
+            self._newest, self._follows = self._messages[-1][1], len(data) - data.find(HEAD_END) - len(HEAD_END)
+        elif self._newest is not None:
+            self._follows += len(data)
+        whole = self._newest is not None and self._newest.is_eof() and self._follows == self._newest.total_bytes
+        self._torn = not whole and not data.endswith(HEAD_END)
 
     def _go_over(self, porch: Porch, data: bytes) -> None:
         """The connection is the porch's from now on. aiohttp must not close what it has no more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -141,20 +142,27 @@ def gateway_socket(tables: Mapping[str, Any], stack: ExitStack) -> socket | None
 
 @asynccontextmanager
 async def isthmus(
-    directory: Path, store: Store, *, issuer: str = "", port: int = 0, **tables: Any
+    directory: Path,
+    store: Store,
+    *,
+    issuer: str = "",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    **tables: Any,
 ) -> AsyncIterator[Node]:
     """Isthmus on loopback. ``tables`` are those of its file: connections, clients, plugins and others.
 
-    ``issuer``: its address for others, if not this port's own; ``port``: one that was chosen before.
+    ``issuer``: its address for others, if not this port's own; ``port``: one that was chosen before; ``tls``: that of
+    its ports.
     """
     with closing(listen(port)) as sock, ExitStack() as stack:
         apart = gateway_socket(tables, stack)
-        issuer = issuer or f"http://127.0.0.1:{port_of(sock)}/"
+        issuer = issuer or f"{'https' if tls else 'http'}://127.0.0.1:{port_of(sock)}/"
         file, environ = configure(directory, issuer, port_of(sock), tables)
         loaded = settings.load(file, environ)
         await lend_keys(store, loaded.keys.algorithms)
         site = await app.build(loaded, store, settings.own_secrets(loaded))
-        async with runner.serve(site, runner.Serving(issuer), sock, apart):
+        async with runner.serve(site, runner.Serving(issuer, tls=tls), sock, apart):
             await site[app.KEYS].load(time.time())  # without keys it is not ready
             await borrow_keys(store)
             yield Node(issuer, port_of(sock), loaded, site, store)
