@@ -61,6 +61,12 @@ class Back(Pooled):
         """Whether any byte of an answer came."""
         return bool(self._buffer) or self._answer is not None or self._interim > 0
 
+    @property
+    def is_told(self) -> bool:
+        """Whether all of the request has left. What an answer overtook would go before the next one, and nobody would
+        say again that the server does not keep up."""
+        return self.transport.get_write_buffer_size() == 0
+
     # --- what the server says ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -133,7 +139,9 @@ class Back(Pooled):
         front.answer_ends(end, reusable=answer.reusable and not overrun)
 
     def eof_received(self) -> bool:
-        """The server says no more."""
+        """The server says no more: it is asked no more."""
+        self.closed = True
+        self.server.free.pop(self, None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -408,8 +408,9 @@ class Front(asyncio.Protocol):
     def _head_for_client(self, answer: AnswerHead, headers: list[Header], asked: Asked) -> bytes:
         out = [b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason), lines(headers)]
         if self._chunking:
-            out = [out[0], lines([header for header in headers if header[0].lower() != b"content-length"])]
-            out.append(b"Transfer-Encoding: chunked\r\n")
+            out = [out[0], _without_length(headers), b"Transfer-Encoding: chunked\r\n"]
+        elif answer.status == 204:
+            out = [out[0], _without_length(headers)]
         out += (b"X-Request-Id: ", asked.id.encode("ascii"), b"\r\n" if self._keeps else b"\r\nConnection: close\r\n")
         out.append(b"\r\n")
         return b"".join(out)
@@ -435,7 +436,7 @@ class Front(asyncio.Protocol):
         back, self._back = self._back, None
         if back is not None:
             back.release()
-            if not (reusable and self._arrived) and not back.closed:
+            if not (reusable and self._arrived and back.is_told) and not back.closed:
                 back.closed = True
             self.proxy.upstreams.of(cast(Forward, self._forward).route).give_back(back)
         self._over()
@@ -446,7 +447,8 @@ class Front(asyncio.Protocol):
         if asked is None or asked.minor == 0 or answer.status == 100:
             return
         headers = self.proxy.answer_headers(answer.headers, asked, private=False)
-        self.transport.write(b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason) + lines(headers) + b"\r\n")
+        head = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)
+        self.transport.write(head + _without_length(headers) + b"\r\n")
 
     def switched(self, answer: AnswerHead, rest: bytes) -> None:
         """The app goes on with a WebSocket, if that was asked. Raises ``Malformed``."""
@@ -454,7 +456,7 @@ class Front(asyncio.Protocol):
         if asked is None or forward is None or back is None or asked.upgrade.lower() != b"websocket":
             raise Malformed("answer")
         headers = self.proxy.answer_headers(answer.headers, asked, private=False)
-        head = b"HTTP/1.1 101 Switching Protocols\r\n" + lines(headers)
+        head = b"HTTP/1.1 101 Switching Protocols\r\n" + _without_length(headers)
         self.transport.write(head + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         early, self._buffer, self._state = self._buffer, b"", State.TUNNEL
         self.proxy.streams.discard(forward.sid, self.end)
@@ -574,7 +576,13 @@ class Front(asyncio.Protocol):
             return
         self.transport.write_eof()
         self.hold(False)
-        self.loop.call_later(self.proxy.crowd.limits.linger, self.transport.abort)
+        self.loop.call_later(self.proxy.crowd.limits.linger, self._leave)
+
+    def _leave(self) -> None:
+        if not self._lost and self.transport.get_write_buffer_size():  # whoever takes nothing is cut (``overdue``)
+            self.loop.call_later(self.proxy.crowd.limits.linger, self._leave)
+        else:
+            self.transport.abort()
 
     # --- the way to the site, deadlines, back-pressure ---
 
@@ -591,6 +599,8 @@ class Front(asyncio.Protocol):
             return ""
         if self._stalls(now, limits.stall):
             return "stall"
+        if self._stall[0] and not self._buffer:
+            self._since = now  # the last answer is still on its way
         if self._state is State.HEAD:
             if self._buffer:
                 return "head" if now - self._since > limits.head else ""
@@ -659,3 +669,8 @@ class Front(asyncio.Protocol):
         if asked is not None:
             route = label or (self._forward.route.label if self._forward is not None else "")
             self.proxy.account(asked, route, status, reason, self._sent)
+
+
+def _without_length(headers: list[Header]) -> bytes:
+    """The header lines of an answer that has no length of its own (RFC 9110 8.6)."""
+    return lines([header for header in headers if header[0].lower() != b"content-length"])

@@ -139,10 +139,10 @@ class Tunnel:
         if self._forward.sid:
             self._streams.add(self._forward.sid, self.end, active=self._when_active, route=self._forward.route)
         for side, early in ((self._app, from_app), (self._client, from_client)):
+            if not side.gone:
+                side.transport.resume_reading()  # before writing: the other one may not keep up
             if early:
                 side.data_received(early)
-            if not side.gone:
-                side.transport.resume_reading()
 
     def end(self, reason: str) -> None:
         """Close both sides, for one of the reasons of ``CODES``. Nothing goes through from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.http.crowd import Limits
 from tests.gateway.on_the_wire import Wire, on_the_wire
 from tests.gateway.told import HOST, a_session
+from tests.kit.listener import listening
 from tests.kit.raw_app import CLOSE, OK, RawApp, raw_app
 
 H = f"Host: {HOST}\r\n".encode()
@@ -199,3 +202,66 @@ async def test_one_request_is_ever_one_request(data: st.DataObject) -> None:
         if status_of(answer) == 200 and b"\r\n" not in header:
             assert app.all.partition(b"\r\n\r\n")[2] == body
         assert len(sent) <= 1 or b"GET /x " in body + header
+
+
+@pytest.mark.parametrize(
+    "asks", [b"GET / HTTP/1.1\r\nConnection: close\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n"]
+)
+async def test_the_last_answer_waits_for_a_slow_client(asks: bytes) -> None:
+    """FT-59: an answer after which the connection ends arrives whole, however slowly it is read; nothing is cut while
+    bytes of it leave."""
+    size = 400_000
+    async with scene(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size) as (wire, _):
+        wire.proxy.crowd.limits = Limits(linger=0.1)
+        near, out = await slow_reader(wire)
+        out.write(asks + H + b"\r\n")
+        await near.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.4)
+        (front,) = wire.proxy.crowd.guests
+        now = asyncio.get_running_loop().time()
+        assert [front.overdue(now + later, wire.proxy.crowd.limits) for later in (0, 20, 40)] == ["", "", "stall"]
+        assert len(await asyncio.wait_for(near.readexactly(size), 20)) == size
+        out.transport.abort()
+
+
+async def slow_reader(wire: Wire) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection for which the kernels keep little."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", wire.port))
+    streams = await asyncio.open_connection(sock=client, limit=4096)
+    await asyncio.sleep(0.05)
+    (front,) = wire.proxy.crowd.guests
+    front.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return streams
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" + OK,
+                                  b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"])  # fmt: skip
+async def test_an_answer_that_has_no_body_has_no_length(says: bytes) -> None:
+    """RFC 9110 8.6: neither 1xx nor 204 tells one, whatever the app says."""
+    async with scene(says) as (wire, _):
+        answer = await exchange(wire, b"GET / HTTP/1.1\r\n" + H + b"Connection: close\r\n\r\n")
+        assert b"content-length: 5" not in answer.lower() and status_of(answer) in (103, 204)
+
+
+async def test_a_connection_to_an_app_that_has_not_heard_all_is_not_used_again() -> None:
+    """An app that answers without reading the body: the next request would stand in line behind the rest of it."""
+
+    async def deaf(near: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        await near.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.5)
+        out.write(OK)
+        await asyncio.sleep(1)
+
+    async with listening(deaf) as port, on_the_wire(a_session(), port) as wire:
+        near, out = await asyncio.open_connection("127.0.0.1", wire.port)
+        out.write(b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 2\r\n\r\nhi")
+        await asyncio.sleep(0.1)
+        (back,) = wire.servers.all[0].open
+        back.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        back.transport.write(b"x" * 8_000_000)
+        await asyncio.wait_for(near.readuntil(b"ok"), 5)
+        assert not wire.servers.all[0].free and not wire.servers.all[0].open
+        out.transport.abort()
