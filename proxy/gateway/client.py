@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from proxy.gateway.own import CALLBACK, LOGGED_OUT
+from proxy.gateway.logout import LOGGED_OUT
+from proxy.gateway.own import CALLBACK
 from proxy.gateway.routes import Routes
 from proxy.gateway.tokens import CLIENT_ID
 from proxy.models import Client

@@ -21,6 +21,7 @@ MOST_TARGET: Final = 8 * 1024
 MOST_FIELDS: Final = 100
 CHUNKED_END: Final = b"0\r\n\r\n"
 _METHOD = re.compile(rb"[A-Z]{1,32} ")
+_PHRASE = re.compile(rb"[\t -~\x80-\xff]*")
 _HOST = re.compile(rb"\r\n[Hh][Oo][Ss][Tt]:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _CONNECTION_CLOSE = re.compile(rb"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
 _KEEP_ALIVE = re.compile(rb"(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)", re.IGNORECASE)
@@ -170,6 +171,8 @@ def read_answer(head: bytes, *, to_head: bool) -> AnswerHead:
         raise Malformed("answer") from None
     status, version = parser.get_status_code(), parser.get_http_version()
     if not collected.in_body or not 100 <= status <= 599 or version not in ("1.1", "1.0"):
+        raise Malformed("answer")
+    if not _PHRASE.fullmatch(collected.reason):
         raise Malformed("answer")
     length, coding, connection = _framing(collected.headers)
     keeps = not _CONNECTION_CLOSE.search(connection)

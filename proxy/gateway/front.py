@@ -8,8 +8,9 @@ Deadlines are looked at by the crowd, now and then.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from proxy.gateway import framing
 from proxy.gateway.back import Back
@@ -21,6 +22,7 @@ from proxy.gateway.streams import Seat
 from proxy.gateway.tunnel import Tunnel
 from proxy.gateway.verdict import BodyTooLarge, Forward, Reply, Verdict
 from proxy.http.crowd import Limits
+from proxy.telemetry import logs
 
 if TYPE_CHECKING:
     from proxy.gateway.reverse_proxy import ReverseProxy
@@ -178,9 +180,19 @@ class Front(asyncio.Protocol):
                 return
         verdict = self.proxy.keeper.at_once(asked)
         if verdict is None:
-            self._task = self.loop.create_task(self._ask(asked))
+            self._run(self._ask(asked))
         else:
             self._act(verdict)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """What somebody must be waited for. If it fails in a way that nobody foresaw, the connection ends."""
+        self._task = self.loop.create_task(work)
+        self._task.add_done_callback(self._ran)
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logs.event("failed", reason=type(error).__name__, exc_info=error)
+            self.cut()
 
     def _is_at(self, asked: Asked) -> bool:
         """Whether that request is still the one under way."""
@@ -194,7 +206,6 @@ class Front(asyncio.Protocol):
         self._task = None
         if not self._lost and self._asked is asked:
             self._act(verdict)
-            self._next()
 
     def _act(self, verdict: Verdict) -> None:
         self._reason = verdict.reason
@@ -329,7 +340,7 @@ class Front(asyncio.Protocol):
         if back is not None:
             self._go(back)
         else:
-            self._task = self.loop.create_task(self._connect(forward))
+            self._run(self._connect(forward))
 
     def _seat(self, forward: Forward) -> Seat:
         return forward.route.label, forward.user_id or self.address
@@ -498,7 +509,7 @@ class Front(asyncio.Protocol):
         if answered or self._begun:
             self.cut()
         elif back.used and not back.has_answered and asked.method in SAFE and asked.length == 0:
-            self._task = self.loop.create_task(self._connect(cast(Forward, self._forward)))
+            self._run(self._connect(cast(Forward, self._forward)))
         else:
             self._failed(502, "app_gone")
 
@@ -509,7 +520,6 @@ class Front(asyncio.Protocol):
         reply = self.proxy.keeper.trouble(self._asked, status, reason)
         reply.route, self._reason = reply.route or label, reason
         self._reply(reply)
-        self._next()
 
     def end(self, reason: str) -> None:
         """The session ended (or we stop): so does the exchange, visibly unfinished."""
@@ -625,6 +635,8 @@ class Front(asyncio.Protocol):
     def _stalls(self, now: float, most: float) -> bool:
         size = self.transport.get_write_buffer_size()
         if size == 0 or size != self._stall[0]:
+            if size < self._stall[0]:
+                self.active = now  # the client reads
             self._stall = (size, now)
             return False
         return now - self._stall[1] > most

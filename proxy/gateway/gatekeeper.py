@@ -23,7 +23,7 @@ from proxy.gateway.forwarded import Client, Senders
 from proxy.gateway.held import Held
 from proxy.gateway.identity import CannotSay, Identities
 from proxy.gateway.links import Links
-from proxy.gateway.own import LOGOUT, Own, login_at, new_verifier
+from proxy.gateway.own import Own, login_at, new_verifier
 from proxy.gateway.request import Asked, Malformed
 from proxy.gateway.routes import Match, Routes
 from proxy.gateway.shown import Shown, told
@@ -268,10 +268,8 @@ class Gatekeeper:
     # --- no ---
 
     def _forbidden(self, asked: Asked, match: Match, decision: Decision) -> Reply:
-        again = f"{self.routes.origin(match.host)}{LOGOUT}"
-        if is_program(asked):
-            return replace(told(403), reason=decision.reason)
-        return replace(self.shown.page("gateway_forbidden.html", 403, {"again": again}), reason=decision.reason)
+        reply = self.shown.forbidden(asked, decision.reason, self.own.way_out.at(match.host))
+        return replace(reply, reason=decision.reason)
 
     def trouble(self, asked: Asked | None, status: int, reason: str) -> Reply:
         """See ``verdict.Gatekeeper``."""
@@ -296,7 +294,7 @@ class Gatekeeper:
         """The app cannot be told who this is, so nobody gets there (GW-31)."""
         headers = (("Retry-After", str(error.retry_after)),) if error.status == 503 else ()
         host = self.routes.host_of(asked.host)
-        again = f"{self.routes.origin(host)}{LOGOUT}" if host and error.reason == "log_in_again" else ""
+        again = self.own.way_out.at(host) if host and error.reason == "log_in_again" else ""
         reply = self.shown.trouble(asked, error.status, detail=error.detail, again=again, headers=headers)
         return replace(reply, reason=error.reason)
 

@@ -3,7 +3,7 @@
     login?to=    begins a login, and leads back to a path of this host
     login/ID     a page that keeps the address's fragment here, in the browser, and goes on to the login
     callback     the way back: the authorization response (RFC 6749 4.1.2, RFC 9207) becomes the cookie of this host
-    logout       on to the issuer's logout, and back to ``logged-out``
+    logout       on to the issuer's logout, and back to ``logged-out`` (``logout``)
     me           who is logged in here, for the app's own scripts
     claims       what did not fit into headers, for the app's server (``claims_source``)
 
@@ -16,7 +16,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -29,6 +29,7 @@ from proxy.gateway.asker import is_document
 from proxy.gateway.claims_source import ClaimsSource
 from proxy.gateway.decide import broken_rule
 from proxy.gateway.links import Links
+from proxy.gateway.logout import LOGGED_OUT, LOGOUT, WayOut, Who
 from proxy.gateway.request import Asked
 from proxy.gateway.routes import Match, Routes
 from proxy.gateway.shown import JSON, Shown, redirect, told
@@ -45,11 +46,7 @@ from proxy.store import Store
 
 LOGIN: Final = f"{OWN_PATH}/login"
 CALLBACK: Final = f"{OWN_PATH}/callback"
-LOGOUT: Final = f"{OWN_PATH}/logout"
-LOGGED_OUT: Final = f"{OWN_PATH}/logged-out"
 SCOPE: Final = "openid profile email"
-Who = Callable[[], Awaitable[Session | None]]
-"""Looks who is logged in on the host. Raises ``Unavailable``."""
 
 
 def new_verifier() -> str:
@@ -80,6 +77,7 @@ class Own:
     links: Links
     visits: Visits
     claims: ClaimsSource
+    way_out: WayOut
     shown: Shown
     connections: Mapping[str, Connection]
     groups_claim: str
@@ -128,7 +126,7 @@ class Own:
             seen = asked.seen
             return await self.claims.answer(host, seen.get(b"authorization", b""), seen.get(b"accept", b""), now)
         if path == LOGOUT and asked.method in (b"GET", b"POST"):
-            return self._logout(host)
+            return await self.way_out.answer(asked, host, who, now)
         once = path in (LOGIN, CALLBACK)  # what happens there does not happen to find out what would
         if asked.method != b"GET" and (once or asked.method != b"HEAD"):
             return self.shown.trouble(asked, 405, headers=(("Allow", "GET" if once else "GET, HEAD"),))
@@ -200,7 +198,7 @@ class Own:
     async def _welcome(self, asked: Asked, visit: Visit, session: Session, now: float) -> Reply:
         if visit.acr and self._not_strong_enough(visit, session):
             text = "You are logged in, but this page needs another way of logging in, and your login service gave none."
-            return replace(self.shown.trouble(asked, 403, detail=text, again=self._logout_at(visit.host)), reason="acr")
+            return replace(self.shown.trouble(asked, 403, detail=text, again=self.way_out.at(visit.host)), reason="acr")
         before = cookies.read(asked.cookies, self.cookie)
         cookie, writes = self.links.begin(session, visit.host, now, before if isinstance(before, str) else "")
         await self.store.run(*writes)
@@ -228,15 +226,6 @@ class Own:
             return False
         connection = self.connections.get(session.connection)
         return broken_rule(match.route, session, connection, self.groups_claim) == "acr"
-
-    def _logout_at(self, host: str) -> str:
-        return f"{self.routes.origin(host)}{LOGOUT}"
-
-    def _logout(self, host: str) -> Reply:
-        """On to the issuer, which asks and ends the session for all hosts (RP-Initiated Logout 2)."""
-        back = f"{self.routes.origin(host)}{LOGGED_OUT}"
-        asked = urlencode({"client_id": self.client.client_id, "post_logout_redirect_uri": back})
-        return redirect(f"{self.issuer}oidc/logout?{asked}")
 
     def _lost(self, asked: Asked, host: str) -> Reply:
         title, detail = "This login cannot go on", "It has ended, was used, or began in another browser."

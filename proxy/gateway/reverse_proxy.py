@@ -96,11 +96,13 @@ class ReverseProxy:
         if not transport.is_closing():
             protocol.data_received(data)
 
-    def take_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        """The connection is ours again, with these bytes next."""
+    def take_over(self, transport: asyncio.Transport, data: bytes, *, full: bool) -> None:
+        """The connection is ours again, with these bytes next; ``full``: it is not to be written to for now."""
         front = Front(self, shared=True, secure=transport.get_extra_info("ssl_object") is not None)
         transport.set_protocol(front)
         front.connection_made(transport)
+        if full:
+            front.pause_writing()
         if not transport.is_closing():
             front.data_received(data)
 

@@ -44,6 +44,15 @@ CODES: Final[Mapping[int, str]] = {
 }
 """The ``error`` that a program is told."""
 
+NEEDED: Final[Mapping[str, str]] = {
+    "connection": "It is for people who log in in another way.",
+    "user": "It is for certain people only.",
+    "email_domain": "It is for people with a verified email address of certain organizations.",
+    "group": "It is for members of certain groups.",
+    "claim": "It is for accounts with certain attributes.",
+}
+"""What a rule asks for, by its word: the kind of it, never the values that the operator wrote."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -80,6 +89,13 @@ class Shown:
         usual, message = TOLD.get(status, TOLD[400 if status < 500 else 500])
         values = {"title": title or usual, "message": detail or message, "again": again, "new_tab": new_tab}
         return self.page("gateway_problem.html", status, {**values, "reference": reference})
+
+    def forbidden(self, asked: Asked, reason: str, again: str) -> Reply:
+        """What is told to a person whom a rule, by its word, does not let in; ``again`` is where they log out."""
+        needed = NEEDED.get(reason, "")
+        if is_program(asked):
+            return told(403, f"{TOLD[403][0]}. {needed}".strip())
+        return self.page("gateway_forbidden.html", 403, {"needed": needed, "again": again, "reference": asked.id})
 
     def trouble(
         self,

@@ -122,9 +122,10 @@ class Connection(RequestHandler):
 
     def _go_over(self, porch: Porch, data: bytes) -> None:
         """The connection is the porch's from now on. aiohttp must not close what it has no more."""
+        full = self.writing_paused
         transport, self._wire, self.transport = self._wire, None, None
         self.connection_lost(None)
-        porch.take_over(cast("asyncio.Transport", transport), data)
+        porch.take_over(cast("asyncio.Transport", transport), data, full=full)
 
     def _feed(self, data: bytes) -> None:
         """aiohttp takes nothing more in while it closes; what is still to come of a running request must arrive."""

@@ -29,8 +29,8 @@ class Porch(Protocol):
     def wants(self, data: bytes) -> bool:
         """Whether a connection of the site's, idle so far, should come over with these bytes."""
 
-    def take_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        """The connection comes over."""
+    def take_over(self, transport: asyncio.Transport, data: bytes, *, full: bool) -> None:
+        """The connection comes over, with these bytes next; ``full``: it is not to be written to for now."""
 
     def drain(self) -> None:
         """Every answer is the last of its connection from now on."""
