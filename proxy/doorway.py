@@ -27,6 +27,7 @@ from proxy.gateway.held import Held
 from proxy.gateway.identity import Identities, names_of
 from proxy.gateway.links import Links
 from proxy.gateway.listening import Listening
+from proxy.gateway.logout import WayOut
 from proxy.gateway.names import Names, configured
 from proxy.gateway.own import Own
 from proxy.gateway.rechecking import Rechecking
@@ -89,9 +90,10 @@ class Doorway:
         issuer = Issuer(
             parts.access_tokens, IdTokens(parts.issuer, parts.keys, parts.lifetimes.id_token), parts.subjects
         )
+        client = parts.clients.declared[CLIENT_ID]
         own = Own(
             parts.issuer,
-            parts.clients.declared[CLIENT_ID],
+            client,
             routes,
             parts.store,
             parts.sessions,
@@ -99,6 +101,7 @@ class Doorway:
             links,
             Visits(parts.issuer, parts.store),
             ClaimsSource(references, gateway.routes, routes.origin, self._live, gateway.groups_claim),
+            WayOut(parts.issuer, client, routes, parts.keys, parts.subjects),
             shown,
             parts.roster,
             gateway.groups_claim,

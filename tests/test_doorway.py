@@ -59,7 +59,7 @@ def test_what_a_page_is_given_is_text() -> None:
         "gateway_back.html": {"id": evil, "target": evil},
         "gateway_login.html": {"id": evil, "target": evil, "url": evil},
         "gateway_form.html": {"action": evil, "fields": ((evil, evil),)},
-        "gateway_forbidden.html": {"again": evil},
+        "gateway_forbidden.html": {"needed": evil, "again": evil, "reference": evil},
         "gateway_logged_out.html": {"again": evil},
         "gateway_problem.html": {"title": evil, "message": evil, "again": evil, "new_tab": True, "reference": evil},
     }

@@ -113,8 +113,9 @@ async def test_who_may_not_is_told_so(tmp_path: Path, sent: dict[str, str]) -> N
     house = await entered(a_house(tmp_path, route={"allow": {"groups": ["admins"]}}))
     reply = await house.reply(**sent)
     assert (reply.status, reply.reason) == (403, "group")
+    assert b"for members of certain groups" in reply.body and b"admins" not in reply.body
     if sent is PAGE:
-        assert link(reply) == f"{HERE}/.isthmus/logout"
+        assert link(reply) == f"{HERE}/.isthmus/logout" and b"request-1" in reply.body
     else:
         assert json.loads(reply.body)["error"] == "access_denied"
 

@@ -298,18 +298,6 @@ async def test_gw_26_a_kept_form_is_sealed_bound_and_sent_once(house: House, tmp
 # --- logging out, and the rest ---
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("origin", ["", "https://evil.example", HERE])
-async def test_se_15_a_logout_is_asked_about_at_the_issuer(house: House, method: str, origin: str) -> None:
-    """SE-15: whoever sends a browser here ends nothing."""
-    session = await house.begin()
-    await house.log_in(session)
-    leave = await house.reply(f"{method} /.isthmus/logout", **OLD_PAGE, **({"Origin": origin} if origin else {}))
-    assert location(leave).startswith(f"{ISSUER}oidc/logout?client_id=gateway&post_logout_redirect_uri=")
-    assert query(location(leave))["post_logout_redirect_uri"] == f"{HERE}/.isthmus/logged-out"
-    assert (await house.forward()).sid == session.sid
-
-
 async def test_after_the_logout_the_cookie_is_forgotten(house: House) -> None:
     """Also while the store is away."""
     await house.log_in(await house.begin())

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from proxy.gateway.request import Asked
-from proxy.gateway.shown import CODES, TOLD, Shown, redirect, told
+from proxy.gateway.shown import CODES, NEEDED, TOLD, Shown, redirect, told
+from proxy.models.route import Allow
 
+RULES = {
+    "users": "user", "email_domains": "email_domain", "groups": "group", "claims": "claim", "connections": "connection",
+}  # fmt: skip
+"""The kinds of rules, and the words of the decision."""
 PERSON = Asked(b"GET", b"/", id="r-1")
 PROGRAM = Asked(b"GET", b"/", seen={b"sec-fetch-mode": b"cors"}, id="r-1")
 
@@ -47,6 +52,24 @@ def test_a_detail_takes_the_place_of_the_text() -> None:
     for asked in (PERSON, PROGRAM, None):
         reply = SHOWN.trouble(asked, 503, detail="so it is", again="/", headers=(("Retry-After", "1"),))
         assert b"so it is" in reply.body and reply.headers[-1] == ("Retry-After", "1")
+
+
+@pytest.mark.parametrize("rule", [*NEEDED, "plugin", "what nobody knows"])
+def test_who_may_not_hears_what_kind_of_thing_is_needed(rule: str) -> None:
+    """And everybody the same of one kind, whatever the operator wrote; of what has no words nothing is said."""
+    page, plain = SHOWN.forbidden(PERSON, rule, "/out"), SHOWN.forbidden(PROGRAM, rule, "/out")
+    needed = NEEDED.get(rule, "")
+    assert (page.status, plain.status) == (403, 403)
+    assert json.loads(page.body)[:2] == [
+        "gateway_forbidden.html", {"needed": needed, "again": "/out", "reference": "r-1"},
+    ]  # fmt: skip
+    assert json.loads(plain.body)["error_description"] == f"This is not for you. {needed}".strip()
+
+
+def test_every_rule_that_keeps_people_out_has_words() -> None:
+    """But for what another login may mend, and what a plugin alone knows."""
+    kinds = set(Allow.model_fields) - {"acr", "plugin"}
+    assert set(NEEDED) == {RULES[kind] for kind in kinds}
 
 
 def test_a_program_is_told_more() -> None:

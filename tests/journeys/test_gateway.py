@@ -96,6 +96,22 @@ async def test_the_end_of_the_session_is_the_end_at_every_host(tmp_path: Path, s
         assert (await world.ask(cookie, FETCH)).status == 401
 
 
+async def test_se_15_the_apps_own_form_logs_out_and_nobody_is_asked(
+    tmp_path: Path, stores: Stores, tenant: Tenant
+) -> None:
+    """SE-15: at every host; what another site's form does the person is asked about."""
+    async with gated(tmp_path, stores(0), tenant) as world:
+        await world.log_in()
+        cookie, target = f"Cookie: {world.cookie()}", "POST /.isthmus/logout"
+        foreign = await world.ask(cookie, PAGE, "Origin: http://evil.example", "Content-Length: 0", target=target)
+        tab = await world.browser.open(foreign.header("Location"))
+        assert "Log out" in tab.page.names and (await world.ask(cookie, FETCH)).status == 200
+        own = await world.ask(cookie, PAGE, f"Origin: {world.url('')}", "Content-Length: 3", target=target, body=b"a=b")
+        tab = await world.browser.open(own.header("Location"))
+        assert tab.page.url == world.url("/.isthmus/logged-out") and not world.cookie()
+        assert (await world.ask(cookie, FETCH)).status == 401
+
+
 async def test_a_dropped_session_is_gone_within_five_seconds_and_told_within_one(
     tmp_path: Path, stores: Stores, tenant: Tenant
 ) -> None:
