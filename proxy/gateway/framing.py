@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ MOST_HEAD: Final = 32 * 1024
 MOST_TARGET: Final = 8 * 1024
 MOST_FIELDS: Final = 100
 CHUNKED_END: Final = b"0\r\n\r\n"
+_FRAMING_LENGTHS = frozenset(map(len, (b"content-length", b"transfer-encoding", b"connection")))
 _METHOD = re.compile(rb"[A-Z]{1,32} ")
 _PHRASE = re.compile(rb"[\t -~\x80-\xff]*")
 _HOST = re.compile(rb"\r\n[Hh][Oo][Ss][Tt]:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
@@ -102,21 +104,56 @@ class Chunks:
         return self._collected.trailers
 
 
-@dataclass(slots=True)
-class RequestHead:
-    """The head of a request as it came. ``chunks`` reads its body, if it should be chunked."""
+class _Head:
+    """What llhttp tells of a head that is fed to it whole and alone. A second message in it is one too many."""
 
-    method: bytes
-    target: bytes
-    minor: int
-    headers: list[Header]
-    chunks: Chunks
+    __slots__ = ("complete", "headers", "line")
+
+    def __init__(self) -> None:
+        self.line = b""
+        self.headers: list[Header] = []
+        self.complete = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.line += url
+
+    def on_status(self, reason: bytes) -> None:
+        self.line += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete += 1
+
+
+def _chunks(kind: Any, head: bytes) -> Chunks:
+    """What reads the body after a head that was read before: most messages have none in chunks, and do without."""
+    collected = _Collected()
+    parser = kind(collected)
+    with suppress(httptools.HttpParserUpgrade):
+        parser.feed_data(head)
+    return Chunks(parser, collected)
+
+
+class RequestHead:
+    """The head of a request as it came."""
+
+    __slots__ = ("_head", "headers", "method", "minor", "target")
+
+    def __init__(self, method: bytes, target: bytes, minor: int, headers: list[Header], head: bytes) -> None:
+        self.method, self.target, self.minor, self.headers, self._head = method, target, minor, headers, head
+
+    @property
+    def chunks(self) -> Chunks:
+        """What reads its body, if that is chunked."""
+        return _chunks(httptools.HttpRequestParser, self._head)
 
 
 def read_request(head: bytes) -> RequestHead:
     """A request's head, whole, with the empty line. Raises ``Malformed``."""
-    collected = _Collected()
-    parser = httptools.HttpRequestParser(collected)
+    told = _Head()
+    parser = httptools.HttpRequestParser(told)
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
@@ -127,31 +164,28 @@ def read_request(head: bytes) -> RequestHead:
         raise Malformed("head") from None
     except httptools.HttpParserError:
         raise Malformed("head") from None
-    if not collected.in_body:
+    if told.complete != 1:
         raise Malformed("head")
-    if len(collected.url) > MOST_TARGET:
+    if len(told.line) > MOST_TARGET:
         raise Malformed("target_size", 414)
-    if len(collected.headers) > MOST_FIELDS:
+    if len(told.headers) > MOST_FIELDS:
         raise Malformed("many_headers", 431)
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise Malformed("version")
-    minor = 1 if version == "1.1" else 0
-    return RequestHead(parser.get_method(), collected.url, minor, collected.headers, Chunks(parser, collected))
+    return RequestHead(parser.get_method(), told.line, 1 if version == "1.1" else 0, told.headers, head)
 
 
-@dataclass(slots=True)
 class AnswerHead:
     """The head of an app's answer. ``length`` is the body's: None if ``chunks`` reads it or it ends with the
     connection; ``until_close`` says the latter. ``reusable``: the connection may carry another exchange."""
 
-    status: int
-    reason: bytes
-    headers: list[Header]
-    length: int | None
-    until_close: bool
-    reusable: bool
-    chunks: Chunks | None = None
+    __slots__ = ("chunks", "headers", "length", "reason", "reusable", "status", "until_close")
+
+    def __init__(self, status: int, reason: bytes, headers: list[Header], length: int | None, reusable: bool) -> None:
+        self.status, self.reason, self.headers, self.length, self.reusable = status, reason, headers, length, reusable
+        self.until_close = False
+        self.chunks: Chunks | None = None
 
     @property
     def switches(self) -> bool:
@@ -161,8 +195,8 @@ class AnswerHead:
 
 def read_answer(head: bytes, *, to_head: bool) -> AnswerHead:
     """An answer's head, whole. ``to_head``: HEAD was asked, so no body follows. Raises ``Malformed``."""
-    collected = _Collected()
-    parser = httptools.HttpResponseParser(collected)
+    told = _Head()
+    parser = httptools.HttpResponseParser(told)
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
@@ -170,21 +204,21 @@ def read_answer(head: bytes, *, to_head: bool) -> AnswerHead:
     except httptools.HttpParserError:
         raise Malformed("answer") from None
     status, version = parser.get_status_code(), parser.get_http_version()
-    if not collected.in_body or not 100 <= status <= 599 or version not in ("1.1", "1.0"):
+    if told.complete != 1 or not 100 <= status <= 599 or version not in ("1.1", "1.0"):
         raise Malformed("answer")
-    if not _PHRASE.fullmatch(collected.reason):
+    if not _PHRASE.fullmatch(told.line):
         raise Malformed("answer")
-    length, coding, connection = _framing(collected.headers)
-    keeps = not _CONNECTION_CLOSE.search(connection)
+    length, coding, connection = _framing(told.headers)
+    keeps = not (connection and _CONNECTION_CLOSE.search(connection))
     if version == "1.0":
         keeps = keeps and _KEEP_ALIVE.search(connection) is not None
-    answer = AnswerHead(status, collected.reason, collected.headers, length, False, keeps)
+    answer = AnswerHead(status, told.line, told.headers, length, keeps)
     if status < 200 or status in (204, 304) or to_head:
         answer.length = 0
     elif coding:
         if coding != b"chunked" or length is not None or version == "1.0":
             raise Malformed("answer")
-        answer.length, answer.chunks = None, Chunks(parser, collected)
+        answer.length, answer.chunks = None, _chunks(httptools.HttpResponseParser, head)
     elif length is None:
         answer.until_close, answer.reusable = True, False
     return answer
@@ -195,6 +229,8 @@ def _framing(headers: list[Header]) -> tuple[int | None, bytes, bytes]:
     length: int | None = None
     coding = connection = b""
     for name, value in headers:
+        if len(name) not in _FRAMING_LENGTHS:
+            continue
         plain = name.lower()
         if plain == b"content-length":
             if length is not None or not value.isdigit() or len(value) > 18:
