@@ -22,8 +22,8 @@ HOST = "127.0.0.1"
 async def test_ft_22_ft_23_what_is_under_way_ends_well_and_what_has_no_end_is_ended(
     tmp_path: Path, server: Valkey, workers: int
 ) -> None:
-    """FT-22, FT-23: twenty slow requests are answered, on connections that then close; WebSockets hear 1001; a stream
-    without an end is cut at the hard stop, not before; exit 0, and nothing left open or unsaid."""
+    """FT-22, FT-23: twenty slow requests are answered, on connections that then close; WebSockets hear 1001;
+    exit 0, and nothing left open or unsaid."""
     port = free_port()
     async with echo_app() as app:
         route = {"host": HOST, "upstream": app.url, "public_paths": ["/poll", "/socket"], "websocket": True}
