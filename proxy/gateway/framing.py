@@ -26,6 +26,7 @@ _METHOD = re.compile(rb"[A-Z]{1,32} ")
 _PHRASE = re.compile(rb"[\t -~\x80-\xff]*")
 _HOST = re.compile(rb"\r\n[Hh][Oo][Ss][Tt]:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _CONNECTION_CLOSE = re.compile(rb"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
+_UPGRADE = re.compile(rb"(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)", re.IGNORECASE)
 _KEEP_ALIVE = re.compile(rb"(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)", re.IGNORECASE)
 
 
@@ -263,6 +264,11 @@ def lines(headers: list[Header]) -> bytes:
 def keeps_alive(minor: int, connection: bytes) -> bool:
     """Whether a client's connection may carry another request (RFC 9112 9.3). Of HTTP/1.0 none does."""
     return minor == 1 and not (connection and _CONNECTION_CLOSE.search(connection))
+
+
+def upgrades(connection: bytes) -> bool:
+    """Whether a client's Upgrade is meant for this connection (RFC 9110 7.8)."""
+    return _UPGRADE.search(connection) is not None
 
 
 def sniff(head: bytes) -> tuple[bytes, bytes]:

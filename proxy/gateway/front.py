@@ -74,7 +74,7 @@ class Front(asyncio.Protocol):
         self._reader: tuple[int, asyncio.Future[bytes]] | None = None
         self._begun = self._chunking = self._expects = self._keeps = False
         self._status, self._sent, self._reason = 0, 0, ""
-        self._asked_at = 0.0
+        self._reading_since = 0.0
 
     # --- the connection ---
 
@@ -125,7 +125,7 @@ class Front(asyncio.Protocol):
         while self._state is State.HEAD and self._buffer and not self._lost:
             end = self._buffer.find(HEAD_END)
             if end < 0:
-                if len(self._buffer) > MOST_HEAD:
+                if len(self._buffer) > MOST_HEAD + 3:  # the end of it may have come but for a byte
                     self._refuse(Malformed("head_size", 431))
                 return
             if end > MOST_HEAD:
@@ -154,16 +154,14 @@ class Front(asyncio.Protocol):
             raise Malformed("method", 405)
         if not asked.host:
             raise Malformed("no_host")
-        if asked.upgrade.lower() != b"websocket":
-            asked.upgrade = b""  # no other protocol is spoken here; the wish may be ignored (RFC 9110 7.8)
-        if asked.upgrade and asked.has_body:
-            raise Malformed("upgrade_with_body")
+        if asked.upgrade:
+            _check_upgrade(asked)
         expected = asked.seen.get(b"expect")
         if expected is not None and expected.lower() != b"100-continue":
             raise Malformed("expect", 417)
         if asked.seen.get(b"early-data") == b"1" and asked.method not in SAFE:
             raise Malformed("early_data", 425)
-        self._expects = expected is not None and asked.has_body
+        self._expects = expected is not None and asked.has_body and asked.minor > 0  # RFC 9110 10.1.1
         self._keeps = framing.keeps_alive(asked.minor, asked.seen.get(b"connection", b""))
         self._left = asked.length or 0
         self._arrived = asked.length == 0
@@ -190,7 +188,10 @@ class Front(asyncio.Protocol):
         self._task.add_done_callback(self._ran)
 
     def _ran(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if task is self._task and not self._lost:  # not by us: nobody else would go on with it
+                self.cut()
+        elif (error := task.exception()) is not None:
             logs.event("failed", reason=type(error).__name__, exc_info=error)
             self.cut()
 
@@ -201,8 +202,8 @@ class Front(asyncio.Protocol):
     async def _ask(self, asked: Asked) -> None:
         try:
             verdict = await self.proxy.keeper.ask(asked, self._read_body)
-        except ConnectionError:
-            return
+        except ConnectionError:  # of the client's, which is gone, or else of somebody's who was asked
+            verdict = self.proxy.keeper.trouble(asked, 503, "failed")
         self._task = None
         if not self._lost and self._asked is asked:
             self._act(verdict)
@@ -294,7 +295,7 @@ class Front(asyncio.Protocol):
         if self._arrived:
             return b"".join(self._body)
         future: asyncio.Future[bytes] = self.loop.create_future()
-        self._reader, self.active = (most, future), self.loop.time()
+        self._reader, self._reading_since = (most, future), self.loop.time()
         if self._expects:
             self.transport.write(CONTINUE)
             self._expects = False
@@ -329,8 +330,8 @@ class Front(asyncio.Protocol):
         if asked.upgrade:
             self._keeps = False
             if not self.proxy.streams.sit(self._seat(forward), forward.route.limits.websockets):
-                self._forward = None
-                self._failed(429, "websockets")
+                self._forward = None  # no seat was taken
+                self._failed(429, "websockets", forward.route.label)
                 return
         if forward.sid:
             self.proxy.streams.add(forward.sid, self.end, active=self._when_active, route=forward.route)
@@ -365,8 +366,7 @@ class Front(asyncio.Protocol):
     def _go(self, back: Back) -> None:
         """The request's head, and what there is of its body."""
         asked, forward = cast(Asked, self._asked), cast(Forward, self._forward)
-        self._back, self._asked_at = back, self.loop.time()
-        self.active = self._asked_at
+        self._back, self.active = back, self.loop.time()
         back.begin(self, to_head=asked.method == b"HEAD")
         if self._full:  # of the last answer: nobody says so again
             back.transport.pause_reading()
@@ -513,9 +513,9 @@ class Front(asyncio.Protocol):
         else:
             self._failed(502, "app_gone")
 
-    def _failed(self, status: int, reason: str) -> None:
+    def _failed(self, status: int, reason: str, label: str = "") -> None:
         """An answer of ours in the app's place."""
-        label = self._forward.route.label if self._forward is not None else ""
+        label = self._forward.route.label if self._forward is not None else label
         self._let_go()
         reply = self.proxy.keeper.trouble(self._asked, status, reason)
         reply.route, self._reason = reply.route or label, reason
@@ -573,26 +573,44 @@ class Front(asyncio.Protocol):
             self._state = State.HEAD
             self.hold(False)
             if self._buffer:
-                self.loop.call_soon(self._next)
+                self.loop.call_soon(self._next_in_turn)
         else:
             self._linger()
+
+    def _next_in_turn(self) -> None:
+        """The loop ends a connection whose bytes nobody can handle. Here it would not: nobody handed bytes over."""
+        try:
+            self._next()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the connection is of no use
+            logs.event("failed", reason=type(error).__name__, exc_info=error)
+            self.cut()
 
     def _linger(self) -> None:
         """The last answer is on its way. Closing on bytes that nobody read would reset the connection, and the answer
         would be lost: so we read on for a moment."""
+        whole = self._arrived and not self._buffer
         self._state, self._buffer, self._since = State.LINGER, b"", self.loop.time()
-        if self._arrived or not self.transport.can_write_eof():
+        if whole or self._lost:
             self.transport.close()
             return
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client reset it a moment ago
+                self.transport.abort()
+                return
         self.hold(False)
         self.loop.call_later(self.proxy.crowd.limits.linger, self._leave)
 
     def _leave(self) -> None:
-        if not self._lost and self.transport.get_write_buffer_size():  # whoever takes nothing is cut (``overdue``)
+        if self._lost:
+            return
+        if self.transport.get_write_buffer_size():  # whoever takes nothing is cut (``overdue``)
             self.loop.call_later(self.proxy.crowd.limits.linger, self._leave)
-        else:
+        elif self.transport.can_write_eof():
             self.transport.abort()
+        else:
+            self.transport.close()  # TLS says good-bye
 
     # --- the way to the site, deadlines, back-pressure ---
 
@@ -618,18 +636,19 @@ class Front(asyncio.Protocol):
         if self._state is State.LINGER:
             return "linger" if now - self._since > 2 * limits.linger + 5 else ""
         if self._forward is None:
-            return "body" if self._reader is not None and now - self.active > limits.body else ""
+            return "body" if self._reader is not None and now - self._reading_since > limits.body else ""
         return self._late_app(now, self._forward)
 
     def _late_app(self, now: float, forward: Forward) -> str:
         times = forward.route.timeouts
         if self._back is None:
             return ""
-        if self._begun or not self._arrived:
+        if self._begun:
             return "idle_stream" if now - self.active > times.idle else ""
-        if now - max(self.active, self._asked_at) > times.first_byte:
+        if now - self.active > (times.first_byte if self._arrived else times.idle):
             self._keeps = False
-            self._failed(504, "app_silent")
+            slow = not (self._arrived or self._paused)
+            self._failed(408 if slow else 504, "body" if slow else "app_silent")
         return ""
 
     def _stalls(self, now: float, most: float) -> bool:
@@ -681,6 +700,18 @@ class Front(asyncio.Protocol):
         if asked is not None:
             route = label or (self._forward.route.label if self._forward is not None else "")
             self.proxy.account(asked, route, status, reason, self._sent)
+
+
+def _check_upgrade(asked: Asked) -> None:
+    """No other protocol than WebSockets is spoken here, and any wish may be ignored (RFC 9110 7.8): so is one that is
+    not for this connection, or no handshake (RFC 6455 4.1). Raises ``Malformed`` for one with a body."""
+    if asked.upgrade.lower() != b"websocket":
+        asked.upgrade = b""
+        return
+    if asked.has_body:
+        raise Malformed("upgrade_with_body")
+    if asked.method != b"GET" or asked.minor < 1 or not framing.upgrades(asked.seen.get(b"connection", b"")):
+        asked.upgrade = b""
 
 
 def _without_length(headers: list[Header]) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from proxy.gateway.lately import Clock, Lately, loop_time
 from proxy.models.route import Route
-from proxy.telemetry import metrics
+from proxy.telemetry import logs, metrics
 
 Cut = Callable[[str], None]
 """Ends one exchange; told the reason, a word of a fixed set (``session_ended``, ``unconfirmed``, ``forbidden``,
@@ -64,7 +64,10 @@ class Streams:
             self._ended.note(sid)
         there = self._of.pop(sid, {})
         for cut in there:
-            cut(reason)
+            try:
+                cut(reason)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the others must end
+                logs.event("failed", reason=type(error).__name__, exc_info=error)
         if there:
             metrics.STREAMS_ENDED.labels(reason).inc(len(there))
         return len(there)

@@ -182,7 +182,10 @@ class Tunnel:
         self._first = self._name(side)
         self._set_timer(LINGER, self.abort)
         if not side.other.gone and side.other.transport.can_write_eof():
-            side.other.transport.write_eof()
+            try:
+                side.other.transport.write_eof()
+            except OSError:  # that one reset it a moment ago
+                side.other.transport.abort()
 
     def side_lost(self, side: _Side) -> None:
         """``side`` is gone: the other hears what is in its buffer, and goes, too."""

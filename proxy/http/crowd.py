@@ -89,8 +89,16 @@ class Crowd(Generic[G]):
         loop = asyncio.get_running_loop()
         now = loop.time()
         for guest in tuple(self.guests):
-            if reason := guest.overdue(now, self.limits):
+            if reason := self._overdue(guest, now):
                 metrics.cut(reason)
                 logs.seldom("connection_cut", reason=reason, client=guest.address)
                 guest.cut()
         self._look = loop.call_later(self.limits.tick, self._inspect) if self.guests else None
+
+    def _overdue(self, guest: G, now: float) -> str:
+        """One who cannot be looked at is cut, and holds up nobody else."""
+        try:
+            return guest.overdue(now, self.limits)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others must be looked at
+            logs.event("failed", reason=type(error).__name__, exc_info=error)
+            return "failed"

@@ -92,3 +92,16 @@ def test_ds_17_websockets_are_counted_by_route_and_person() -> None:
     assert streams.sit(("app", "oidc|corp|bob"), 2) and streams.sit(("other", "oidc|corp|ada"), 2)
     streams.rise(seat)
     assert [streams.sit(seat, 2) for _ in range(2)] == [True, False]
+
+
+def test_gw_19_one_that_cannot_be_cut_keeps_none_of_the_others_open() -> None:
+    """GW-19: a session's end ends all that it can."""
+    desk, ended = Desk(), list[str]()
+
+    def cannot(reason: str) -> None:
+        raise RuntimeError(reason)
+
+    for cut in (cannot, ended.append):
+        desk.streams.add("s1", cut)
+    assert desk.streams.end("s1", "session_ended") == 2
+    assert ended == ["session_ended"] and not list(desk.streams.sids())

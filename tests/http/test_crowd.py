@@ -57,3 +57,18 @@ async def test_who_is_overdue_is_cut_and_nobody_else() -> None:
     async with asyncio.timeout(5):
         await late.ended.wait()
     assert not good.ended.is_set()
+
+
+async def test_who_cannot_be_looked_at_is_cut_and_the_others_go_on() -> None:
+    """One look is for all: it never stops."""
+
+    class Broken(Guest):
+        def overdue(self, now: float, limits: Limits) -> str:
+            raise RuntimeError("should not happen")
+
+    broken, late = Broken("10.0.0.8"), Guest("10.0.0.9", late="head")
+    few = crowd(head=0.02, body=0.02, stall=0.02)
+    assert few.admit(broken) and few.admit(late)
+    async with asyncio.timeout(5):
+        await broken.ended.wait()
+        await late.ended.wait()
